@@ -1,0 +1,63 @@
+"""What is to be done, and what came of it.
+
+In: nothing. Out: Effect (a complete, keyed row: performing it needs nothing else), EffectKey, Outcome.
+May not live here: performing, storing, or deciding.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+ActionKind = Literal["create_task", "forward", "run_script", "notify"]
+EffectState = Literal["planned", "claimed", "done", "failed", "unknown", "missed", "cancelled"]
+
+
+def effect_key(authorization: str, due: str, rule: str, action: str, target: str, stage: str) -> str:
+    """Return the identity of an effect: what, for which deadline; never the message, never the text of the rule.
+
+    `due` is the expiry date or the episode's day (YYYY-MM-DD); `stage` is "" or a rung such as "14 days before".
+    """
+    material = json.dumps([authorization, due, rule, action, target, stage], ensure_ascii=False)
+    return hashlib.sha256(material.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """One thing to do, complete: texts are rendered, names are resolved, nothing is looked up later.
+
+    `target` is the task's title template name for tasks, the person or address for mail, the script's name for runs.
+    `args` is plain JSON data, per action:
+      create_task  {"title", "due": "YYYY-MM-DD" | null, "body"}
+      notify       {"to": [addresses], "subject", "body"}
+      forward      {"to": [addresses], "subject", "body", "message": digest of the stored bytes | null}
+      run_script   {"argv": [...], "timeout": seconds, "retry": "never" | "safe", "cwd": null | str, "stdin": {...}}
+    `not_before` is an ISO 8601 UTC instant or "". `state` is "planned", or "missed" for a rung that a gap passed over.
+    """
+
+    key: str
+    account: str
+    rule: str
+    action: ActionKind
+    target: str
+    stage: str
+    authorization: str
+    due: str
+    args: Mapping[str, Any] = field(default_factory=dict)
+    not_before: str = ""
+    state: EffectState = "planned"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of performing an effect. `why` is a sentence; `output` is what a script printed (bounded).
+
+    "done"; "retry" = temporary, again later; "failed" = for good, a person must look; "unknown" = it may have happened.
+    """
+
+    result: Literal["done", "retry", "failed", "unknown"]
+    why: str
+    output: str = ""

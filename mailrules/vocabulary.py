@@ -1,0 +1,86 @@
+"""Every word a rule may use, one row each: type, meaning, where it comes from.
+
+In: nothing. Out: FACTS, ACTIONS, FIELD_TYPES and the sets of names; check.py, evaluate.py and the docs read them.
+May not live here: logic longer than a row; syntax.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One named, typed value of a situation. `values` are the only words it may be compared with, if it is a word.
+
+    `needs` says where it exists: "" always, "notice" only in rules with `on`.
+    """
+
+    name: str
+    type: str
+    meaning: str
+    needs: str = ""
+    values: tuple[str, ...] = ()
+
+
+TRUST = ("forged", "unverified", "authenticated", "bound", "confirmed")
+STATES = ("active", "expiring", "expired", "revoked", "unknown")
+REGIONS = ("na", "eu", "fe")
+
+FACTS: tuple[Fact, ...] = (
+    Fact("account", "text", "the account of mailrules.toml the mail came to"),
+    Fact("system", "word", "the system the authorization belongs to, such as amazon"),
+    Fact("region", "word", "Amazon's region of the authorization; nothing where unknown", values=REGIONS),
+    Fact("authorization", "word", "the state of the authorization", values=STATES),
+    Fact("developer", "text", "the developer's nickname, as the notice writes it"),
+    Fact("developer_id", "developer_id", "the developer's 12 digits; nothing where no notice has named them"),
+    Fact("expires", "date", "the day the authorization lapses; nothing for a status without a date"),
+    Fact("days_left", "duration", "calendar days to that day in the account's time zone; 0 on the day itself"),
+    Fact("trust", "ordered word", "how far the best evidence may be believed", values=TRUST),
+    Fact("reminders", "number", "how many notices have spoken of this deadline"),
+    Fact("renew_at", "text", "the address where this system's authorizations are renewed"),
+    Fact("how", "text", "what the system says about renewing, in the account's language"),
+    Fact("today", "date", "the day of this poll in the account's time zone"),
+    Fact("notice", "word", "the kind of the notice", needs="notice"),
+    Fact("wording", "text", "the wording that fitted, such as en", needs="notice"),
+    Fact("subject", "text", "the subject of the mail", needs="notice"),
+    Fact("sender.address", "address", "the author's address", needs="notice"),
+    Fact("sender.domain", "domain", "the part behind the @ of the author's address", needs="notice"),
+    Fact("sender.name", "text", "the display name; anybody can write anything there", needs="notice"),
+    Fact("reason", "text", "why a notice could not be read; empty otherwise", needs="notice"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ActionWord:
+    """One action: the verb as written, the effect it becomes, what it takes ("person", "script" or "" for none)."""
+
+    verb: str
+    kind: str
+    target: str
+    takes_text: str  # "required" | "optional" | "no"
+    options: tuple[str, ...]
+    trust: str  # what must be demanded for it to be reachable; "" = nothing
+    meaning: str
+
+
+ACTIONS: tuple[ActionWord, ...] = (
+    ActionWord("create task", "create_task", "", "required", ("due",), "", "put a task into the list of `mailrules tasks`"),
+    ActionWord("notify", "notify", "person", "required", (), "", "write to somebody in [people]; one mail a poll"),
+    ActionWord("forward to", "forward", "person", "optional", (), "authenticated", "send the notice on, original attached"),
+    ActionWord("run", "run_script", "script", "no", ("settle",), "bound", "start a script declared in mailrules.toml"),
+)
+
+FIELD_TYPES: dict[str, str] = {
+    "text": "any text, runs of space made one",
+    "number": "a whole number",
+    "date": 'a date in the declared format, such as date "YYYY-MM-DD"',
+    "developer_id": "12 digits, also written 4-4-4",
+    "address": "a mail address",
+    "domain": "a domain name",
+}
+
+EVENTS: dict[str, str] = {
+    "unparsed": "a notice that could not be read; `reason` says why",
+}
+"""Triggers besides the kinds of notice."""
