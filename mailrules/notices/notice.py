@@ -36,7 +36,8 @@ class Notice:
 
     `status` "read": kind, system, wording and fields are set. "unparsed": it is meant to be one, but `reason` says what
     could not be read. "refused": a look-alike, named in `kind`. "unrecognized": ordinary mail.
-    `path` is "" or the place inside the document ("#2", "#1.2").
+    `path` is "" or the place inside the document ("#2", "#1.2"). `region` is na, eu or fe where a Seller Central
+    address in the document told it.
     """
 
     status: Status
@@ -47,5 +48,6 @@ class Notice:
     reason: str = ""
     trust: Trust = "unverified"
     trust_reason: str = ""
+    region: str | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
     evidence: tuple[Evidence, ...] = ()

@@ -1,0 +1,260 @@
+"""From the bytes of a message to a Message; the only importer of mailparser.
+
+In: RawMessage and the account's declared receiver. Out: Message; any bytes give one, what was wrong is in `defects`.
+May not live here: decoding (text.py), the grammar of fields (headers.py), trust (auth.py), anything that knows Amazon.
+"""
+
+from __future__ import annotations
+
+import email
+import re
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from email.message import Message as Tree
+from email.utils import parsedate_to_datetime
+
+import mailparser
+
+from mailrules.mail.auth import Receiver, authenticate
+from mailrules.mail.headers import decode_field, header_fields, only, read_from
+from mailrules.mail.message import Address, AuthVerdict, Message, RawMessage, TextPart
+from mailrules.mail.text import decode, html_to_text, transfer
+
+MESSAGE_CAP = 25_000_000
+HEADERS_CAP = 1_000
+HEADER_BYTES_CAP = 1_000_000
+FIELD_CAP = 256_000
+PARTS_CAP = 500
+DEPTH_CAP = 50
+STRUCTURED_CAP = 16_384
+PARAMETERS_CAP = 100
+TEXT_CAP = 5_000_000
+WORK_CAP = 20_000_000
+
+_STRUCTURAL = ("from", "mime-version", "content-type", "content-transfer-encoding", "content-disposition")
+_EMPTY_LINE = re.compile(rb"\r?\n\r?\n")
+_NESTING = re.compile(rb"\ncontent-type[ \t]*:[ \t\r\n]{0,100}(?:multipart|message)/", re.IGNORECASE)
+_BOUNDARY = re.compile(rb"boundary[ \t]{0,20}=[ \t]{0,20}\"?([^\"\r\n;]{1,300})", re.IGNORECASE)
+_CONTENT_FIELD = re.compile(rb"(?:^|\n)content-", re.IGNORECASE)
+_META = re.compile(rb"<meta[^>]{0,200}?charset\s{0,5}=\s{0,5}[\"']?([A-Za-z0-9_:.-]{1,40})", re.IGNORECASE)
+
+
+def _over_cap(head: bytes, body: bytes) -> str:
+    """Say which cap the bytes exceed, "" for none; linear, and before any library sees them."""
+    if len(head) + len(body) > MESSAGE_CAP:
+        return "The message is larger than 25 MB."
+    if len(head) > HEADER_BYTES_CAP:
+        return "The header is larger than 1 MB."
+    fields = header_fields(head)
+    if len(fields) > HEADERS_CAP:
+        return "The message has more than 1,000 header fields."
+    if any(len(value) > FIELD_CAP for _, value in fields):
+        return "A header field is larger than 256 KB."
+    content = b"\n" + head + b"\n\n" + body
+    for match in _CONTENT_FIELD.finditer(content):
+        end = match.end()
+        semicolons = 0
+        while True:
+            line_end = content.find(b"\n", end)
+            line_end = len(content) if line_end < 0 else line_end
+            semicolons += content.count(b";", end, line_end)
+            end = line_end + 1
+            if semicolons > PARAMETERS_CAP or end - match.start() > STRUCTURED_CAP:
+                return "A Content field is too long or has too many parameters."
+            if content[end : end + 1] not in (b" ", b"\t"):
+                break
+    containers = len(_NESTING.findall(content))
+    if containers * (content.count(b"\n") + content.count(b"\r")) > WORK_CAP:
+        return "The message has too many parts for its size."
+    declared = {name.strip() for name in _BOUNDARY.findall(content)}
+    odd = re.search(rb"boundary\*|\\", b"".join(declared) + b"\n".join(v for _, v in fields)) is not None
+    delimiters = Counter(line.rstrip() for line in re.split(rb"[\r\n]+", content) if line.startswith(b"--"))
+    parts = sum(n for line, n in delimiters.items() if line[2:] in declared or (odd and n > PARTS_CAP))
+    if parts > PARTS_CAP or containers > 2 * PARTS_CAP:
+        return "The message has more than 500 parts."
+    return ""
+
+
+def _sent_at(fields: Sequence[tuple[str, bytes]]) -> tuple[datetime | None, tuple[str, ...]]:
+    raw = only(fields, "date")
+    if not raw:
+        return None, ()
+    try:
+        found = parsedate_to_datetime(decode_field(raw[:200]))
+        aware = found if found.tzinfo else found.replace(tzinfo=UTC)
+        aware.astimezone(UTC)
+        return aware, ()
+    except Exception:  # the library raises many kinds on hostile dates
+        return None, ("The Date field cannot be read.",)
+
+
+def _tree(body: bytes, fields: Sequence[tuple[str, bytes]]) -> tuple[Tree | None, str | None]:
+    """Return the MIME tree and mailparser's reading of From ("" none, None not asked).
+
+    The library sees only the fields that make the structure: the others are ours to read, and theirs to stumble over.
+    """
+    lean = b"".join(
+        name.encode("ascii") + b": " + b" ".join(value.split()) + b"\r\n"
+        for name, value in fields
+        if name in _STRUCTURAL and len(value) <= STRUCTURED_CAP
+    )
+    try:
+        mail = mailparser.parse_from_bytes(lean + b"\r\n" + body)
+        if isinstance(mail.message, Tree):
+            addresses = mail.from_
+            return mail.message, str(addresses[0][1]).lower() if addresses else ""
+    except Exception:  # its own recursion error, AttributeError on unterminated multiparts, and others
+        pass
+    try:
+        return email.message_from_bytes(lean + b"\r\n" + body), None
+    except Exception:
+        return None, None
+
+
+def _payload(part: Tree) -> tuple[bytes, tuple[str, ...]]:
+    """Return the decoded bytes of a leaf; the library's own transfer decoding gives up on damaged text."""
+    encoding = str(part.get("Content-Transfer-Encoding", "")).partition(";")[0]
+    del part["Content-Transfer-Encoding"]
+    data = part.get_payload(decode=True)
+    return transfer(data if isinstance(data, bytes) else b"", encoding)
+
+
+def text_part(path: str, subtype: str, data: bytes, label: str) -> tuple[TextPart, tuple[str, ...]]:
+    """Make the readable part of decoded bytes."""
+    defects: tuple[str, ...] = ()
+    if len(data) > TEXT_CAP:
+        data, defects = data[:TEXT_CAP], ("A text part is longer than 5 MB; the rest was not read.",)
+    if subtype == "html" and not label and (meta := _META.search(data[:4096])):
+        label = meta[1].decode("ascii")
+    text, more = decode(data, label)
+    if subtype != "html":
+        return TextPart(path=path, html=False, text=text), defects + more
+    text, links, worse = html_to_text(text)
+    return TextPart(path=path, html=True, text=text, links=links), defects + more + worse
+
+
+class _Walk:
+    """One message's walk over its tree; nested messages walk on their own (RFC 9051 section 6.4.5 numbers them)."""
+
+    def __init__(self, received_at: datetime) -> None:
+        self.received_at = received_at
+        self.parts: list[TextPart] = []
+        self.attached: list[Message] = []
+        self.defects: list[str] = []
+
+    def run(self, root: Tree, prefix: str, depth: int) -> None:
+        start = prefix if root.is_multipart() and root.get_content_maintype() == "multipart" else f"{prefix}1"
+        stack: list[tuple[Tree, str, int]] = [(root, start.rstrip("."), depth)]
+        while stack:
+            part, path, level = stack.pop()
+            if level > DEPTH_CAP:
+                self.defects.append("The message is nested deeper than 50 levels; the inner parts were not read.")
+                continue
+            self.defects += [f"The MIME structure is damaged ({type(d).__name__})." for d in part.defects[:20]]
+            children = part.get_payload() if part.is_multipart() else None
+            if part.get_content_type() == "message/rfc822":
+                if isinstance(children, list) and children and isinstance(children[0], Tree):
+                    self.attached.append(_nested(children[0], path, level + 1, self.received_at))
+            elif isinstance(children, list):
+                below = f"{path}." if path else ""
+                numbered = [(child, f"{below}{n}", level + 1) for n, child in enumerate(children, 1)]
+                stack += [item for item in reversed(numbered) if isinstance(item[0], Tree)]
+            else:
+                self.leaf(part, path)
+
+    def leaf(self, part: Tree, path: str) -> None:
+        kind = part.get_content_type()
+        if kind not in ("text/plain", "text/html") or part.get_content_disposition() == "attachment":
+            return
+        if str(part.get("Content-Type", "")).strip().lower().startswith(("multipart/", "message/")):
+            return  # a container the library could not open: its text may be anyone's
+        data, defects = _payload(part)
+        found, more = text_part(path, kind.partition("/")[2], data, str(part.get_content_charset("") or ""))
+        self.parts.append(found)
+        self.defects += [*defects, *more]
+
+
+def _message(
+    path: str, fields: Sequence[tuple[str, bytes]], walk: _Walk, sender: Address | None, forged: str, auth: AuthVerdict
+) -> Message:
+    charsets = tuple(re.findall(r"charset=\"?([\w-]{1,40})", only(fields, "content-type")[:1000].decode("latin-1")))
+    sent_at, date_defects = _sent_at(fields)
+    replied = re.match(rb"auto-replied(?![\w-])", only(fields, "auto-submitted").lower()) is not None
+    return Message(
+        path=path,
+        message_id="".join(decode_field(only(fields, "message-id")[:2000]).split()),
+        subject=decode_field(only(fields, "subject"), charsets),
+        sender=sender,
+        sent_at=sent_at,
+        received_at=walk.received_at,
+        parts=tuple(walk.parts),
+        attached=tuple(walk.attached),
+        auth=auth,
+        forged=forged,
+        defects=tuple(dict.fromkeys([*walk.defects, *date_defects])),
+        automatic=replied or any(name == "x-mailrules-id" for name, _ in fields),
+    )
+
+
+def _nested(tree: Tree, path: str, depth: int, received_at: datetime) -> Message:
+    """Make the Message of a message/rfc822 part: no authentication of its own, whatever its fields claim."""
+    block = b"\n".join(
+        f"{name}: {value}".encode("utf-8", "surrogateescape").replace(b"\r\n", b"\n")
+        for name, value in tree.raw_items()
+    )
+    fields = header_fields(block)
+    sender, forged = read_from(fields)
+    walk = _Walk(received_at)
+    walk.run(tree, f"{path}.", depth)
+    auth = AuthVerdict(result="none", reason="An attached message has no authentication of its own.")
+    return _message(path, fields, walk, sender, forged, auth)
+
+
+def _page(raw: RawMessage) -> Message:
+    walk = _Walk(raw.received_at)
+    found, defects = text_part("1", raw.media_type.partition("/")[2], raw.content, "")
+    walk.parts.append(found)
+    walk.defects += defects
+    return _message("", (), walk, None, "", AuthVerdict(result="none", reason="A saved page has no sender."))
+
+
+def parse_message(raw: RawMessage, receiver: Receiver | None = None) -> Message:
+    """Read a message as its source delivered it; never raises, whatever the bytes."""
+    if raw.media_type in ("text/html", "text/plain"):
+        return _page(raw)
+    content = raw.content
+    if content.startswith(b"From "):
+        content = content.partition(b"\n")[2]
+    if content.startswith((b"\n", b"\r\n")):
+        head, body = b"", content.lstrip(b"\r\n")
+    else:
+        end = _EMPTY_LINE.search(content)
+        head, body = (content[: end.start()], content[end.end() :]) if end else (content, b"")
+    walk = _Walk(raw.received_at)
+    over = _over_cap(head, body)
+    if over:
+        walk.defects.append(over)
+        safe = head[:HEADER_BYTES_CAP]
+        fields = tuple((n, v) for n, v in header_fields(safe)[:HEADERS_CAP] if len(v) <= FIELD_CAP)
+        # Fields beyond a cap may be a second From: such a message has no author that we have read right.
+        return _message("", fields, walk, None, over, AuthVerdict(result="none", reason=over))
+    fields = header_fields(head)
+    sender, forged = read_from(fields)
+    if b"\r" in head.replace(b"\r\n", b"\n").rstrip(b"\r"):
+        sender, forged = None, "The header holds a bare carriage return, which mail programs read differently."
+    tree, theirs = _tree(body, fields)
+    if sender is not None and theirs is not None and theirs != sender.address:
+        sender, forged = None, "Mail programs disagree about who the sender is."
+    if tree is None:
+        walk.defects.append("The MIME structure cannot be read.")
+    else:
+        try:
+            walk.run(tree, "", 0)
+        except Exception as error:  # the last line of defence of "any bytes give a Message"
+            walk.defects.append(f"The parts cannot be read ({type(error).__name__}).")
+    if forged or sender is None:
+        auth = AuthVerdict(result="none", reason=forged or "The message has no From field.")
+    else:
+        auth = authenticate(fields, sender.domain, receiver)
+    return _message("", fields, walk, sender, forged, auth)

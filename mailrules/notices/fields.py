@@ -1,0 +1,85 @@
+"""Readers of typed values: raw text from a mail to a normalized value, or the sentence why not.
+
+In: a type word, a declared format, raw text. Out: Value or Unreadable. Nothing here guesses (design section 5).
+May not live here: where in a mail a value is looked for; any date-guessing library.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from datetime import date
+
+MAX_TEXT = 200
+_DATE_TOKENS = re.compile("YYYY|MM|DD|M|D")
+_HONORIFIC = re.compile(r"\s*(?:様|殿|御中)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A value that stands there but cannot be taken: `why` is a sentence."""
+
+    why: str
+
+
+def normalize(raw: str) -> str:
+    """Return `raw` in NFKC with runs of space made one and invisible characters dropped."""
+    visible = "".join(c for c in unicodedata.normalize("NFKC", raw) if unicodedata.category(c) not in ("Cf", "Cc") or c in "\t\n\r")
+    return " ".join(visible.split())
+
+
+def date_pattern(form: str) -> str:
+    """Return the regular expression of a declared date format: `YYYY-MM-DD`, `D.M.YYYY`, `YYYY年M月D日`."""
+    pattern, end = "", 0
+    for token in _DATE_TOKENS.finditer(form):
+        pattern += re.escape(form[end : token.start()])
+        name = {"YYYY": "y", "MM": "m", "DD": "d", "M": "m", "D": "d"}[token.group()]
+        width = {"YYYY": "{4}", "MM": "{2}", "DD": "{2}"}.get(token.group(), "{1,2}")
+        pattern += f"(?P<{name}>[0-9]{width})"
+        end = token.end()
+    return pattern + re.escape(form[end:])
+
+
+def _read_date(text: str, form: str) -> str | Unreadable:
+    found = re.fullmatch(date_pattern(normalize(form)), text)
+    if not found:
+        return Unreadable(f"`{text[:60]}` is not a date written as {form}")
+    year, month, day = int(found["y"]), int(found["m"]), int(found["d"])
+    try:
+        value = date(year, month, day)
+    except ValueError:
+        return Unreadable(f"`{text}` is no day of the calendar")
+    if not 2000 <= year <= 2100:
+        return Unreadable(f"`{text}` is no year that an authorization can end in")
+    return value.isoformat()
+
+
+def _read_developer_id(text: str) -> str | Unreadable:
+    digits = re.sub(r"[ \-‐-―−]", "", text)
+    if re.fullmatch(r"[0-9]{12}", digits):
+        return digits
+    if re.fullmatch(r"[0-9]+", digits):
+        return Unreadable(f"`{text[:60]}` has {len(digits)} digits; a Developer ID has 12")
+    return Unreadable(f"`{text[:60]}` is not a Developer ID of 12 digits")
+
+
+def read_value(kind: str, form: str, raw: str) -> str | Unreadable:
+    """Read one value. `kind` is a word of vocabulary.FIELD_TYPES; `form` the declared date format, else ""."""
+    text = normalize(raw)
+    if not text:
+        return Unreadable("nothing stands there")
+    match kind:
+        case "date":
+            return _read_date(text, form or "YYYY-MM-DD")
+        case "developer_id":
+            return _read_developer_id(text)
+        case "number":
+            return text if re.fullmatch(r"[0-9]{1,9}", text) else Unreadable(f"`{text[:60]}` is not a number")
+        case "address" | "domain":
+            pattern = r"[^@\s<>]+@[a-z0-9.\-]+" if kind == "address" else r"[a-z0-9.\-]+"
+            lower = text.lower()
+            return lower if re.fullmatch(pattern, lower) else Unreadable(f"`{text[:60]}` is not {'an' if kind[0] == 'a' else 'a'} {kind}")
+        case _:
+            text = _HONORIFIC.sub("", text)
+            return text if len(text) <= MAX_TEXT else Unreadable(f"{len(text)} characters are too many for a name")

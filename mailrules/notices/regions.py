@@ -1,0 +1,28 @@
+"""Amazon's region from the Seller Central host that a notice links to.
+
+In: a Message. Out: "na", "eu", "fe" or None. One authorization is good for one region (Amazon: SP-API endpoints).
+May not live here: the account's default region, which the ledger's caller knows.
+"""
+
+from __future__ import annotations
+
+import re
+
+from mailrules.mail.message import Message
+
+NA = ("com", "ca", "com.mx", "com.br")
+EU = ("ie", "co.uk", "fr", "com.be", "nl", "de", "it", "es", "se", "co.za", "pl", "sa", "eg", "com.tr", "ae", "in")
+FE = ("co.jp", "sg", "com.au")
+HOSTS: dict[str, str] = {
+    **{f"sellercentral.amazon.{tld}": region for region, tlds in (("na", NA), ("eu", EU), ("fe", FE)) for tld in tlds},
+    "sellercentral-europe.amazon.com": "eu",
+    "sellercentral-japan.amazon.com": "fe",
+}
+_HOST = re.compile(r"https?://(sellercentral[a-z0-9.\-]{1,60})(?![a-z0-9.\-])", re.IGNORECASE)
+
+
+def region_of(message: Message) -> str | None:
+    """Return the region that all Seller Central links of a message share; None where there is none or they differ."""
+    texts = [text for part in message.parts for text in (part.text, *part.links)]
+    found = {HOSTS.get(host.lower().rstrip(".")) for text in texts for host in _HOST.findall(text)}
+    return found.pop() if len(found) == 1 else None

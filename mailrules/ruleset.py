@@ -1,0 +1,89 @@
+"""Texts of rules files to one checked rule set.
+
+In: (path, text) pairs, the grammar's text, the names that the configuration gives. Out: RuleSet with all its problems.
+May not live here: finding files, deciding whether a broken set goes live (app.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from mailrules.language.ast import Problem, Rule, RulesFile, System, Test, Text
+from mailrules.language.check import check
+from mailrules.language.definitions import ActionType, Definitions, FactType, Vocabulary
+from mailrules.language.parse import parse
+from mailrules.notices.patterns import CompiledWording, compile_wordings
+from mailrules.templates import problem
+from mailrules.vocabulary import ACTIONS, EVENTS, FACTS, FIELD_TYPES, STATES, TRUST
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleSet:
+    """Checked definitions, their compiled wordings, every problem found, and the sources for showing it."""
+
+    definitions: Definitions
+    wordings: tuple[CompiledWording, ...]
+    problems: tuple[Problem, ...]
+    sources: Mapping[str, str]
+
+    @property
+    def systems(self) -> tuple[System, ...]:
+        """The systems, in the order of their definition."""
+        return self.definitions.systems
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules, in the order of their definition, which decides nothing."""
+        return self.definitions.rules
+
+    @property
+    def tests(self) -> tuple[tuple[str, Test], ...]:
+        """The tests with the path of the file each stands in."""
+        return self.definitions.tests
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """The problems that keep this set from going live."""
+        return tuple(p for p in self.problems if p.is_error)
+
+
+def vocabulary(people: Mapping[str, str] | None = None, scripts: Mapping[str, bool] | None = None) -> Vocabulary:
+    """Return the words of the language as data; None for people or scripts accepts every name with a note."""
+    return Vocabulary(
+        facts={f.name: FactType(type=f.type, needs=f.needs, values=f.values) for f in FACTS},
+        actions={
+            a.verb: ActionType(kind=a.kind, target=a.target, takes_text=a.takes_text, options=a.options, trust=a.trust)
+            for a in ACTIONS
+        },
+        field_types=frozenset(FIELD_TYPES), events=frozenset(EVENTS), trust=TRUST, people=people, scripts=scripts, states=STATES,
+    )  # fmt: skip
+
+
+def load(
+    files: Sequence[tuple[str, str]], grammar: str, *, people: Mapping[str, str] | None = None, scripts: Mapping[str, bool] | None = None
+) -> RuleSet:
+    """Parse and check all files together and report every problem of every file at once."""
+    parsed: list[RulesFile] = []
+    problems: list[Problem] = []
+    for path, text in files:
+        file, found = parse(text, path, grammar)
+        parsed.append(file)
+        problems.extend(found)
+    definitions, found = check(parsed, vocabulary(people, scripts))
+    problems.extend(found)
+    problems.extend(_template_problems(definitions.rules))
+    return RuleSet(
+        definitions=definitions, wordings=compile_wordings(definitions.notices), problems=tuple(problems), sources=dict(files)
+    )
+
+
+def _template_problems(rules: tuple[Rule, ...]) -> list[Problem]:
+    found = []
+    for rule in rules:
+        texts: list[Text] = [a.text for a in (*rule.actions, *(r.action for r in rule.rungs)) if a.text]
+        for text in texts:
+            why = problem(text.value) if "{" in text.value else ""
+            if why:
+                found.append(Problem(code="E030", span=text.span, message=why))
+    return found

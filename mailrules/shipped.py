@@ -1,0 +1,37 @@
+"""The grammar and the rules that come with mailrules, wherever it is installed.
+
+In: a name such as "rules/starter.rules". Out: the text of that file.
+May not live here: parsing, the user's own files, any path relative to the working directory.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+
+def _root() -> Traversable:
+    """Return the folder that holds grammar/ and rules/: `_shipped` in a wheel, else the checkout.
+
+    The checkout is read live by an editable install, too: its package is imported from there.
+    """
+    package = files("mailrules")
+    shipped = package / "_shipped"
+    return shipped if shipped.is_dir() else package / ".."
+
+
+def shipped_text(relative: str) -> str:
+    """Return the text of a shipped file, such as "rules/starter.rules"."""
+    return _root().joinpath(*relative.split("/")).read_text(encoding="utf-8")
+
+
+def shipped_rules() -> tuple[tuple[str, str], ...]:
+    """Return (label, text) of every file that describes notices, sorted by label ("rules/notices/amazon.rules")."""
+    folder = _root().joinpath("rules", "notices")
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".rules"))
+    return tuple((f"rules/notices/{name}", shipped_text(f"rules/notices/{name}")) for name in names)
+
+
+def grammar_text() -> str:
+    """Return the grammar of the rule language."""
+    return shipped_text("grammar/mailrules.lark")

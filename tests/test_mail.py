@@ -1,0 +1,211 @@
+"""Reading mail: character sets, transfer encodings, HTML, nesting, caps, and that any bytes give a Message."""
+
+from __future__ import annotations
+
+import base64
+import time
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mailrules.mail.headers import decode_field
+from mailrules.mail.message import Message, RawMessage
+from mailrules.mail.parse import parse_message
+from mailrules.mail.text import decode, html_to_text
+
+
+def read(content: bytes, media_type: str = "message/rfc822") -> Message:
+    when = datetime(2026, 1, 1, tzinfo=UTC)
+    return parse_message(RawMessage(source="x", content=content, received_at=when, media_type=media_type))
+
+
+def test_japanese_7bit_mail_is_decoded_with_its_vendor_rows() -> None:
+    body = "認証".encode("iso2022_jp") + b" \x1b$B-!\x1b(B"
+    for label in (b"iso-2022-jp", b"us-ascii", b"utf-8"):
+        message = read(b"Content-Type: text/plain; charset=" + label + b"\n\n" + body)
+        assert message.parts[0].text == "認証 ①"
+        assert message.defects == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "truth", "label"),
+    [
+        ("朱镕基", "gbk", "gb2312"),
+        ("㐀朱", "gb18030", "gbk"),
+        ("①髙", "cp932", "shift_jis"),
+        ("①", "utf-8", "iso-8859-1"),
+        ("“hi”", "cp1252", "iso-8859-1"),
+        ("한국", "cp949", "euc-kr"),
+        ("日本", "utf-8", "us-ascii"),
+        ("日本", "utf-8", "shift-nonsense"),
+    ],
+)
+def test_labels_that_lie_are_seen_through(text: str, truth: str, label: str) -> None:
+    assert decode(text.encode(truth), label)[0] == text
+
+
+def test_unreadable_bytes_are_a_defect() -> None:
+    text, defects = decode(b"a\xffb", "utf-8")
+    assert text == "a\ufffdb"
+    assert defects
+
+
+def test_quoted_printable_and_base64_are_undone_even_when_damaged() -> None:
+    quoted = b"Content-Transfer-Encoding: quoted-printable\n\nM5A=\n3E5 =\t\nexpires=20=C3=A9 =ZZ"
+    assert read(quoted).parts[0].text == "M5A3E5 expires é =ZZ"
+    damaged = base64.b64encode("é ok".encode()).rstrip(b"=")[:3] + b"!\n" + base64.b64encode("é ok".encode())[3:]
+    message = read(b"Content-Transfer-Encoding: base64\nContent-Type: text/plain; charset=utf-8\n\n" + damaged)
+    assert message.parts[0].text == "é ok"
+    assert message.defects
+
+
+BOTH = b"""From: a@shop.test
+Content-Type: multipart/mixed; boundary=o
+
+--o
+Content-Type: multipart/alternative; boundary=i
+
+--i
+Content-Type: text/plain
+
+plain
+--i
+Content-Type: text/html
+
+<p>rich</p>
+--i--
+--o
+Content-Type: message/rfc822
+
+From: no-reply@amazon.com
+Authentication-Results: mx.test; dmarc=pass header.from=amazon.com
+Subject: inner
+
+notice
+--o
+Content-Type: text/plain
+Content-Disposition: attachment; filename=a.txt
+
+attached text
+--o--
+"""
+
+
+def test_both_parts_are_read_and_a_nested_message_stays_apart() -> None:
+    message = read(BOTH)
+    assert [(part.path, part.html, part.text.strip()) for part in message.parts] == [
+        ("1.1", False, "plain"),
+        ("1.2", True, "rich"),
+    ]
+    (inner,) = message.attached
+    assert (inner.path, inner.subject, inner.auth.result) == ("2", "inner", "none")
+    assert inner.sender is not None
+    assert [(part.path, part.text) for part in inner.parts] == [("2.1", "notice")]
+
+
+def test_header_text_is_joined_and_free_of_control_characters() -> None:
+    split = "認証".encode()
+    words = b"=?utf-8?B?" + base64.b64encode(split[:4]) + b"?=\r\n =?utf-8?B?" + base64.b64encode(split[4:]) + b"?="
+    assert decode_field(words) == "認証"
+    assert decode_field(b"=?utf-8?q?hello=0D=0ABcc:_victim?=") == "hello Bcc: victim"
+    assert "\n" not in decode_field(b"a\r\n b\rc\0d")
+    assert decode_field(b"=?x?q?a?= =?utf-8?b?!!!?=") == "a"
+
+
+def test_html_is_read_as_lines_rows_and_visible_links() -> None:
+    text, links, defects = html_to_text(
+        "<head><title>t</title></head><div>one&nbsp; two<br>three</div><a href='https://a.test/x'>go</a>"
+        "<table><tr><td><table><tr><th>k</th><td><p>v</p></td></tr><tr><td>x</td><td>y<br>z</td></tr></table></td></tr>"
+        "</table><p>A<b>B</b> c</p><a href='javascript:x'>n</a>"
+    )
+    assert text.split("\n") == ["one two", "three", "go", "k\tv", "x\ty z", "AB c", "n"]
+    assert links == ("https://a.test/x",)
+    assert defects == ()
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        "<div style='display:none'>BAD</div>",
+        "<div style='DISPLAY : none !important'>BAD</div>",
+        "<div style='dis/**/play:none;display:/*x*/none'>BAD</div>",
+        "<div style='visibility:hidden'><b>BAD</b></div>",
+        "<div style='font-size:0px'>BAD</div>",
+        "<div style='opacity:0.0'>BAD</div>",
+        "<div style='mso-hide:all'>BAD</div>",
+        "<div hidden>BAD</div>",
+        "<style>BAD</style>",
+        "<script>BAD</script>",
+        "<!-- BAD -->",
+        "<template>BAD</template>",
+    ],
+)
+def test_hidden_text_is_dropped(hidden: str) -> None:
+    assert html_to_text(f"<p>a</p>{hidden}<p>b</p>")[0] == "a\nb"
+
+
+def test_a_saved_page_has_one_part_and_no_sender() -> None:
+    page = read(b"<meta charset=shift_jis><p>" + "①".encode("cp932"), "text/html")
+    assert (page.sender, page.forged, page.parts[0].path, page.parts[0].text) == (None, "", "1", "①")
+
+
+def test_an_mbox_line_is_passed_over_and_our_own_mail_is_known() -> None:
+    message = read(b"From a@b.test Mon Jan  1 00:00:00 2026\nX-Mailrules-Id: 1\nMessage-ID:\n <a@b.test> \n\nx")
+    assert message.automatic
+    assert message.message_id == "<a@b.test>"
+    assert read(b"Auto-Submitted: auto-replied (x); owner-email=a\n\n").automatic
+    assert not read(b"Auto-Submitted: auto-generated\n\n").automatic
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"X: y\n" * 1_001 + b"\nhi",
+        b"X: " + b"y" * 300_000 + b"\n\nhi",
+        b"Subject: x\n\n" + b"y" * 25_000_001,
+        b"Content-Type: multipart/mixed; boundary=b\n\n" + b"--b\n\nx\n" * 100_000,
+        b"Content-Type: text/plain" + b";" * 200_000 + b"\n\nhi",
+        b"Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain"
+        + b";" * 200_000
+        + b"\n\nx\n--b--",
+    ],
+)
+def test_over_a_cap_the_message_has_a_defect_and_no_parts(content: bytes) -> None:
+    start = time.process_time()
+    message = read(content)
+    assert message.parts == ()
+    assert message.defects
+    assert time.process_time() - start < 2
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(3_000)),
+        b"Content-Type: message/rfc822\n\n" * 3_000,
+        b"Content-Type: text/html\n\n" + b"<div>" * 100_000,
+        b"Content-Type: text/html\n\n" + b"<div><!--</div>-->" * 50_000,
+        b"Content-Type: text/html\n\n" + b"<p title='x" * 20_000,
+        b"Content-Type: text/html\n\n" + b"".join(b"<b id=%d>" % n for n in range(1_500)) + b"<p>" * 200_000,
+        b"Subject: " + b"=?a?q?" * 40_000 + b"\n\nhi",
+        b"Subject: " + b"=?utf-8?q?a?= " * 15_000 + b"\n\nhi",
+        b"Date: " + b"(" * 200_000 + b"\n\nhi",
+        b"Content-Transfer-Encoding: base64\n\n" + b"=" * 1_000_000,
+        b"Content-Type: text/plain; charset=iso-2022-jp\n\n" + b"\x1b(B" * 300_000,
+    ],
+)
+def test_hostile_shapes_cost_little(content: bytes) -> None:
+    start = time.process_time()
+    assert isinstance(read(content), Message)
+    assert time.process_time() - start < 3
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.binary(max_size=2_000), st.integers(0, len(BOTH)), st.sampled_from(["message/rfc822", "text/html", "text/plain"])
+)
+def test_any_bytes_parse_to_a_message(noise: bytes, cut: int, media_type: str) -> None:
+    assert isinstance(read(noise, media_type), Message)
+    assert isinstance(read(BOTH[:cut] + noise + BOTH[cut:]), Message)
