@@ -1,0 +1,425 @@
+"""mailrules.toml, the environment and secret references to one Config.
+
+In: a path or none. Out: Config, or a ConfigError that lists every problem with its place. The only reader of settings.
+May not live here: pydantic or anything slow (every cron tick passes here); a secret's value outside `secret()`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import shutil
+import stat
+import subprocess
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import time
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from mailrules.decide import AccountFacts, Script, World
+from mailrules.errors import AuthError, ConfigError
+from mailrules.mail.auth import Receiver
+
+FILE = "mailrules.toml"
+TOP = ("timezone", "language", "rules", "store", "accounts", "smtp", "people", "scripts", "developers", "max_message_mb")
+ACCOUNT = (
+    "host", "port", "tls", "user", "password", "mailboxes", "region", "receiver", "timezone", "language", "day_starts",
+    "fetch", "ca_file", "expiring_days",
+)  # fmt: skip
+SMTP = ("host", "port", "tls", "user", "password", "from", "ca_file", "timeout")
+SCRIPT = ("argv", "timeout", "retry", "changes_nothing", "cwd")
+SECRET = ("command", "file", "env", "credential", "keyring")
+PORTS = {"implicit": 993, "starttls": 143, "none": 143}
+SMTP_PORTS = {"implicit": 465, "starttls": 587, "none": 25}
+UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """One mailbox owner's server. `password` is a reference: {"command": [...]}, {"file": "…"} or {"env": "…"}."""
+
+    name: str
+    host: str
+    port: int
+    tls: str
+    user: str
+    password: Mapping[str, Any]
+    mailboxes: tuple[str, ...]
+    facts: AccountFacts
+    receiver: Receiver | None = None
+    fetch: str = "candidates"
+    ca_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Smtp:
+    """The server that mail goes out by; `sender` is the address it goes out from. `timeout` in seconds."""
+
+    host: str
+    port: int
+    tls: str
+    sender: str
+    user: str | None = None
+    password: Mapping[str, Any] | None = None
+    timeout: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """All settings, checked; `origins` says for each dotted setting where it came from."""
+
+    path: Path
+    accounts: tuple[Account, ...]
+    rules: tuple[str, ...]
+    store: Path
+    world: World
+    smtp: Smtp | None = None
+    max_message: int = 25_000_000
+    origins: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """The folder that relative paths count from."""
+        return self.path.parent
+
+    def account(self, name: str) -> Account:
+        """Return one account; raises ConfigError with the names that exist."""
+        for account in self.accounts:
+            if account.name == name:
+                return account
+        names = [a.name for a in self.accounts]
+        raise ConfigError(f"there is no account `{name}` in {self.path}", help=_suggest(name, names))
+
+    def rule_files(self) -> list[Path]:
+        """Return the user's rule files in a fixed order; raises ConfigError for a pattern that fits nothing."""
+        found: list[Path] = []
+        for pattern in self.rules:
+            base = Path(pattern)
+            paths = sorted(base.parent.glob(base.name)) if base.is_absolute() else sorted(self.folder.glob(pattern))
+            if not paths:
+                raise ConfigError(f"{self.path}: `rules` names {pattern}, and there is no such file", help="correct the path, or write a first rule there")
+            found.extend(p for p in paths if p not in found)
+        return found
+
+
+class _Problems:
+    def __init__(self, path: Path, text: str) -> None:
+        self.path, self.lines, self.found = path, text.splitlines(), list[str]()
+
+    def add(self, key: str, sentence: str) -> None:
+        last = key.rsplit(".", 1)[-1]
+        number = next((n for n, line in enumerate(self.lines, 1) if line.strip().startswith((last, f'"{last}"', f"[{key}"))), None)
+        self.found.append(f"{self.path}{f':{number}' if number else ''}: {sentence}")
+
+    def unknown(self, table: str, given: Mapping[str, Any], known: tuple[str, ...]) -> None:
+        for key in given:
+            if key not in known:
+                where = f" in [{table}]" if table else ""
+                self.add(f"{table}.{key}" if table else key, f"unknown key `{key}`{where}; {_suggest(key, known)}")
+
+    def take(self, table: str, given: Mapping[str, Any], key: str, kind: type | tuple[type, ...], default: Any = None, *, required: bool = False) -> Any:
+        value = given.get(key, default)
+        where = f"{table}.{key}" if table else key
+        if key not in given and required:
+            self.add(table, f"`{key}` is missing in [{table}]")
+            return default
+        if value is not None and (not isinstance(value, kind) or (kind is not bool and isinstance(value, bool))):
+            names = {str: "a text in quotes", int: "a whole number", list: "a list", dict: "a table", bool: "true or false"}
+            wanted = names.get(kind if isinstance(kind, type) else kind[0], "of another kind")
+            self.add(where, f"`{where}` must be {wanted}")
+            return default
+        return value
+
+
+def _suggest(word: str, known: Any) -> str:
+    near = difflib.get_close_matches(word, list(known), 1)
+    return f"did you mean `{near[0]}`?" if near else "known here: " + ", ".join(sorted(known))
+
+
+def find(path: str | None) -> Path:
+    """Return the configuration file: the flag, MAILRULES_CONFIG, ./mailrules.toml, the user's configuration folder."""
+    if path or os.environ.get("MAILRULES_CONFIG"):
+        chosen = Path(path or os.environ["MAILRULES_CONFIG"]).expanduser()
+        if not chosen.is_file():
+            raise ConfigError(f"there is no configuration file {chosen}", help="`mailrules init --host HOST --user USER` writes one")
+        return chosen.absolute()
+    here = Path(FILE)
+    if here.is_file():
+        return here.absolute()
+    # why here: only needed where nothing else was found
+    from platformdirs import user_config_path
+
+    there = user_config_path("mailrules") / FILE
+    if there.is_file():
+        return there
+    raise ConfigError(f"no {FILE} here, and none at {there}", help="`mailrules init --host HOST --user USER` writes one; `mailrules demo` needs none")
+
+
+def load(path: str | None = None) -> Config:
+    """Read and check the configuration; every problem is told at once. Raises ConfigError."""
+    chosen = find(path)
+    try:
+        text = chosen.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{chosen} cannot be read: {error}") from error
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{chosen} is not valid TOML: {error}") from error
+    problems = _Problems(chosen, text)
+    config = _build(chosen, data, problems)
+    if problems.found:
+        raise ConfigError("\n".join(problems.found), help=f"correct {chosen.name}; nothing was done")
+    return config
+
+
+def _build(path: Path, data: dict[str, Any], problems: _Problems) -> Config:
+    problems.unknown("", data, TOP)
+    zone = _zone(problems, "timezone", os.environ.get("MAILRULES_TIMEZONE") or problems.take("", data, "timezone", str, "UTC"))
+    language = problems.take("", data, "language", str, "en")
+    people = {k: v for k, v in problems.take("", data, "people", dict, {}).items() if _address(problems, f"people.{k}", v)}
+    scripts = {name: _script(problems, name, table, path.parent) for name, table in problems.take("", data, "scripts", dict, {}).items()}
+    developers = {str(k): str(v) for k, v in problems.take("", data, "developers", dict, {}).items()}
+    for number in developers:
+        if len(number) != 12 or not number.isdigit():
+            problems.add(f"developers.{number}", f"`{number}` in [developers] is not a Developer ID of 12 digits")
+    accounts = []
+    for name, table in problems.take("", data, "accounts", dict, {}).items():
+        if isinstance(table, dict):
+            accounts.append(_account(problems, name, table, zone, language))
+        else:
+            problems.add(f"accounts.{name}", f"[accounts.{name}] must be a table")
+    if not data.get("accounts"):
+        problems.add("accounts", "no account is configured; add [accounts.main] with host, user and password")
+    store = os.environ.get("MAILRULES_STORE") or problems.take("", data, "store", str, "state/mailrules.db")
+    rules = problems.take("", data, "rules", list, [])
+    megabytes = problems.take("", data, "max_message_mb", int, 25)
+    return Config(
+        path=path, accounts=tuple(accounts), rules=tuple(str(r) for r in rules), store=(path.parent / Path(store).expanduser()),
+        world=World(
+            people=people, scripts={k: s for k, s in scripts.items() if s}, developers=developers,
+            accounts={a.name: a.facts for a in accounts},
+        ),
+        smtp=_smtp(problems, data["smtp"]) if isinstance(data.get("smtp"), dict) else None, max_message=megabytes * 1_000_000,
+        origins=_origins(path, data),
+    )  # fmt: skip
+
+
+def _origins(path: Path, data: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    flat: dict[str, tuple[str, str]] = {}
+
+    def walk(prefix: str, value: Any) -> None:
+        if isinstance(value, dict) and not prefix.endswith("password"):
+            for key, inner in value.items():
+                walk(f"{prefix}.{key}" if prefix else key, inner)
+        else:
+            flat[prefix] = ("(a reference)" if prefix.endswith("password") else repr(value), str(path))
+
+    walk("", data)
+    for key, default in (("timezone", "UTC"), ("language", "en"), ("store", "state/mailrules.db"), ("max_message_mb", 25)):
+        flat.setdefault(key, (repr(default), "default"))
+    for key, variable in (("timezone", "MAILRULES_TIMEZONE"), ("store", "MAILRULES_STORE")):
+        if os.environ.get(variable):
+            flat[key] = (repr(os.environ[variable]), variable)
+    return flat
+
+
+def _zone(problems: _Problems, key: str, name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        problems.add(key, f"`{name}` is no time zone; write it like America/Los_Angeles or Asia/Tokyo")
+        return ZoneInfo("UTC")
+
+
+def _address(problems: _Problems, key: str, value: object) -> bool:
+    good = isinstance(value, str) and value.count("@") == 1 and not any(c.isspace() or c in "<>,;" for c in value)
+    if not good:
+        problems.add(key, f"`{key}` must be one mail address")
+    return good
+
+
+def _seconds(problems: _Problems, key: str, value: object, default: float) -> float:
+    if value is None:
+        return default
+    text = str(value)
+    number, unit = text[:-1], text[-1:]
+    if number.isdigit() and unit in UNITS:
+        return int(number) * UNITS[unit]
+    problems.add(key, f'`{key}` must be a time with its unit, such as "60s" or "5m"')
+    return default
+
+
+def _script(problems: _Problems, name: str, table: Any, folder: Path) -> Script | None:
+    where = f"scripts.{name}"
+    if not isinstance(table, dict):
+        problems.add(where, f"[{where}] must be a table with argv")
+        return None
+    problems.unknown(where, table, SCRIPT)
+    argv = problems.take(where, table, "argv", list, [], required=True)
+    retry = problems.take(where, table, "retry", str, "never")
+    if not argv or not all(isinstance(a, str) for a in argv):
+        problems.add(f"{where}.argv", f"`{where}.argv` must list the program and its arguments as texts")
+        return None
+    if "{{" in argv[0]:
+        problems.add(f"{where}.argv", "the program itself may not come from a template")
+    if retry not in ("never", "safe"):
+        problems.add(f"{where}.retry", f'`{where}.retry` is "safe" or left out')
+    program = argv[0] if os.path.isabs(argv[0]) or os.sep not in argv[0] else str(folder / argv[0])
+    if os.sep not in program:
+        program = shutil.which(program) or program
+    return Script(
+        argv=(program, *argv[1:]), timeout=min(_seconds(problems, f"{where}.timeout", table.get("timeout"), 60.0), 900.0),
+        retry=retry, changes_nothing=problems.take(where, table, "changes_nothing", bool, False),
+        cwd=problems.take(where, table, "cwd", str),
+    )  # fmt: skip
+
+
+def _tls(problems: _Problems, where: str, table: Mapping[str, Any], host: str) -> str:
+    mode = str(problems.take(where, table, "tls", str, "implicit"))
+    if mode not in PORTS:
+        problems.add(f"{where}.tls", f"`{where}.tls` is implicit, starttls or none, not `{mode}`")
+        return "implicit"
+    if mode == "none" and not (host in ("localhost", "::1") or host.startswith("127.")):
+        problems.add(f"{where}.tls", f"`{where}.tls` = none is allowed for this machine only; {host} would see the password in the clear")
+    return mode
+
+
+def _port(problems: _Problems, where: str, table: Mapping[str, Any], default: int) -> int:
+    port = int(problems.take(where, table, "port", int, default))
+    if not 1 <= port <= 65535:
+        problems.add(f"{where}.port", f"`{where}.port` must be between 1 and 65535")
+    return port
+
+
+def _password(problems: _Problems, where: str, value: object) -> Mapping[str, Any]:
+    if isinstance(value, str):
+        problems.add(f"{where}.password", f'`{where}.password` stands there in the clear; refer to it: password = {{ command = ["pass", "show", "…"] }}, {{ file = "…" }} or {{ env = "…" }}')
+        return {}
+    if not isinstance(value, dict) or len(value) != 1 or next(iter(value)) not in SECRET:
+        problems.add(f"{where}.password", f"`{where}.password` must be one reference: {{ command = [...] }}, {{ file = \"…\" }} or {{ env = \"…\" }}")
+        return {}
+    return value
+
+
+def _account(problems: _Problems, name: str, table: dict[str, Any], zone: ZoneInfo, language: str) -> Account:
+    where = f"accounts.{name}"
+    problems.unknown(where, table, ACCOUNT)
+    host = problems.take(where, table, "host", str, "", required=True)
+    tls = _tls(problems, where, table, host)
+    region = problems.take(where, table, "region", str)
+    if region not in (None, "na", "eu", "fe"):
+        problems.add(f"{where}.region", f"`{where}.region` is na, eu or fe, not `{region}`")
+    fetch = problems.take(where, table, "fetch", str, "candidates")
+    if fetch not in ("candidates", "all"):
+        problems.add(f"{where}.fetch", f'`{where}.fetch` is "candidates" or "all"')
+    try:
+        starts = time.fromisoformat(problems.take(where, table, "day_starts", str, "08:00"))
+    except ValueError:
+        problems.add(f"{where}.day_starts", f'`{where}.day_starts` must be a time such as "08:00"')
+        starts = time(8)
+    own = table.get("timezone")
+    facts = AccountFacts(
+        name=name, zone=_zone(problems, f"{where}.timezone", str(own)) if own else zone,
+        language=problems.take(where, table, "language", str, language), region=region, day_starts=starts,
+        warn_days=problems.take(where, table, "expiring_days", int, 30),
+    )  # fmt: skip
+    return Account(
+        name=name, host=host, tls=tls, port=_port(problems, where, table, PORTS[tls]),
+        user=problems.take(where, table, "user", str, "", required=True),
+        password=_password(problems, where, table.get("password")),
+        mailboxes=tuple(problems.take(where, table, "mailboxes", list, ["INBOX"])), facts=facts, fetch=fetch,
+        receiver=_receiver(problems, where, table.get("receiver")), ca_file=problems.take(where, table, "ca_file", str),
+    )  # fmt: skip
+
+
+def _receiver(problems: _Problems, where: str, value: object) -> Receiver | None:
+    if value is None:
+        return None
+    if isinstance(value, dict) and set(value) == {"authserv_id"} and isinstance(value["authserv_id"], str):
+        return Receiver(authserv_id=value["authserv_id"])
+    if value == {"topmost": True}:
+        return Receiver(topmost=True)
+    problems.add(f"{where}.receiver", f'`{where}.receiver` is {{ authserv_id = "…" }} or {{ topmost = true }}')
+    return None
+
+
+def _smtp(problems: _Problems, table: dict[str, Any]) -> Smtp:
+    problems.unknown("smtp", table, SMTP)
+    host = problems.take("smtp", table, "host", str, "", required=True)
+    tls = _tls(problems, "smtp", table, host)
+    sender = problems.take("smtp", table, "from", str, "", required=True)
+    if sender:
+        _address(problems, "smtp.from", sender)
+    user = problems.take("smtp", table, "user", str)
+    return Smtp(
+        host=host, tls=tls, port=_port(problems, "smtp", table, SMTP_PORTS[tls]), sender=sender, user=user,
+        password=_password(problems, "smtp", table.get("password")) if user else None,
+        timeout=_seconds(problems, "smtp.timeout", table.get("timeout"), 60.0),
+    )  # fmt: skip
+
+
+def secret(reference: Mapping[str, Any], folder: Path, what: str) -> Callable[[], str]:
+    """Return a function that fetches a secret when it is needed. `what` names it in errors, which never hold it."""
+
+    def fetch() -> str:
+        source, value = next(iter(reference.items()))
+        try:
+            found = _FETCH[source](value, folder)
+        except AuthError as error:
+            raise AuthError(f"the password of {what} could not be had: {error}", help=error.help) from error
+        if not found:
+            raise AuthError(f"the password of {what} is empty", help=f"look at its reference {{ {source} = … }} in {FILE}")
+        return found
+
+    return fetch
+
+
+def _from_env(name: str, _folder: Path) -> str:
+    if name not in os.environ:
+        raise AuthError(f"the environment has no variable {name}", help=f"set {name} where mailrules is started")
+    return os.environ[name]
+
+
+def _from_file(name: str, folder: Path) -> str:
+    path = folder / Path(name).expanduser()
+    try:
+        mode = path.stat().st_mode
+        if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise AuthError(f"{path} can be read by others", help=f"chmod 600 {path}")
+        return path.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise AuthError(f"{path} cannot be read: {error}") from error
+
+
+def _from_command(argv: list[str], folder: Path) -> str:
+    try:
+        done = subprocess.run(argv, cwd=folder, capture_output=True, timeout=10, check=False, stdin=subprocess.DEVNULL, text=True, encoding="utf-8")  # noqa: S603 - the user's own argv, no shell
+    except (OSError, subprocess.TimeoutExpired, ValueError, TypeError) as error:
+        raise AuthError(f"the command {argv[:1]} could not be run: {type(error).__name__}") from error
+    if done.returncode:
+        raise AuthError(f"the command {argv[:1]} ended with exit code {done.returncode}", help="run it by hand to see why")
+    return done.stdout.split("\n", 1)[0].rstrip("\r")
+
+
+def _from_credential(name: str, _folder: Path) -> str:
+    base = os.environ.get("CREDENTIALS_DIRECTORY")
+    if not base:
+        raise AuthError("CREDENTIALS_DIRECTORY is not set", help="start mailrules by a systemd unit with LoadCredential=")
+    return (Path(base) / name).read_text(encoding="utf-8").rstrip("\r\n")
+
+
+def _from_keyring(name: str, _folder: Path) -> str:
+    try:
+        import keyring  # type: ignore[import-not-found,unused-ignore]  # an optional extra
+    except ImportError as error:
+        raise AuthError("the keyring library is not installed", help="pip install keyring") from error
+    return str(keyring.get_password("mailrules", name) or "")
+
+
+_FETCH: dict[str, Callable[[Any, Path], str]] = {
+    "env": _from_env, "file": _from_file, "command": _from_command, "credential": _from_credential, "keyring": _from_keyring,
+}  # fmt: skip
