@@ -230,14 +230,15 @@ class Offset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionCall:
-    """One action as written: generic, its words are checked against the vocabulary's action rows.
+    """One action: `words` as written; check.py resolves them against the vocabulary's action rows into the rest.
 
     `verb` is "create task", "notify", "forward to" or "run"; `target` is a name of `[people]` or a quoted address
     (notify, forward), or a quoted script name (run); `text` is the template (task title; notify's text; optional for
     forward). Options in any order, at most once: `due OFFSET` (create task), `settle within DURATION` (run).
     """
 
-    verb: str
+    words: tuple[Name | Text, ...] = ()
+    verb: str = ""
     target: Name | Text | None = None
     text: Text | None = None
     due: Offset | None = None

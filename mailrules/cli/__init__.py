@@ -1,0 +1,53 @@
+"""The front door: arguments in, text and an exit code out.
+
+In: argv. Out: text on stdout, one-sentence errors on stderr, the exit codes of errors.py.
+May not live here: decisions; anything a test would need a terminal for. The only importer of typer.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from typing import NoReturn
+
+from mailrules.errors import EXIT_BUG, MailrulesError
+
+
+def main() -> NoReturn:
+    """Run the command line and leave with its exit code; no traceback reaches a user."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    for name in ("mailparser", "imapclient", "imaplib"):  # they print bytes of hostile mail to stderr otherwise
+        logger = logging.getLogger(name)
+        logger.addHandler(logging.NullHandler())
+        logger.propagate = False
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        from mailrules.cli.commands import app
+
+        app(prog_name="mailrules")
+    except MailrulesError as error:
+        tell(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:  # noqa: BLE001 - the last line of defense: a sentence instead of a traceback
+        if os.environ.get("MAILRULES_DEBUG"):
+            raise
+        sys.stderr.write(
+            f"mailrules: this is a bug of ours: {type(error).__name__}: {error}\n"
+            "  help: run it again with MAILRULES_DEBUG=1 and report what it prints\n"
+        )
+        sys.exit(EXIT_BUG)
+    sys.exit(0)
+
+
+def tell(error: MailrulesError) -> None:
+    """Print an error as a person reads it: the sentence, then what to do."""
+    sys.stderr.write(f"mailrules: {error}\n" + (f"  help: {error.help}\n" if error.help else ""))

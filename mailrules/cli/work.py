@@ -1,0 +1,151 @@
+"""The commands that work on mail: demo, poll, read, ingest.
+
+In: arguments. Out: text and exit codes. May not live here: what is done (app.py and below).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated, Any, Optional
+
+import typer
+
+from mailrules.cli.options import AccountName, AsJson, ConfigPath
+from mailrules.cli.output import safe
+from mailrules.errors import ConfigError, UsageError
+
+Sources = Annotated[list[str], typer.Argument(metavar="SOURCE...", help=".eml, Maildir, mbox, a saved page, a folder of them, or - for standard input.")]
+
+
+def demo(keep: Annotated[Optional[str], typer.Option("--keep", metavar="FOLDER", help="Work in this new folder and keep it.")] = None) -> None:
+    """The whole job on sample mail: no account, no network, no question."""
+    from mailrules.demo.story import run
+
+    raise typer.Exit(run(sys.stdout, keep))
+
+
+def poll(
+    config: ConfigPath = None,
+    account: AccountName = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done; write nothing, send nothing, run nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Look for new mail and for deadlines, once; do what the rules say. Silent on success when not on a terminal."""
+    from mailrules import app, config as configuration
+    from mailrules.cli import tell
+    from mailrules.store import Store
+
+    loaded = configuration.load(config)
+    outcome = app.poll(loaded, only=account, dry_run=dry_run)
+    talk = sys.stdout.isatty() and not as_json
+    if outcome.busy:
+        if talk:
+            typer.echo("another poll of this store is at work; nothing to do here")
+        raise typer.Exit(0)
+    if outcome.rules_error:
+        tell(ConfigError(f"polled with the last good rules, because today's may not go live: {outcome.rules_error}", help=outcome.rules_error.help))
+    for report in outcome.reports:
+        if report.error:
+            tell(report.error)
+        if as_json:
+            row = {"account": report.account, "seen": report.seen, "candidates": report.candidates, "notices": report.notices, "effects": report.new_effects, "error": str(report.error) if report.error else None}
+            typer.echo(json.dumps(row, ensure_ascii=False))
+        elif talk:
+            typer.echo(f"{report.account}: {report.seen} new messages, {report.candidates} fetched, {report.notices} notices, {report.new_effects} things to do")
+    for effect in outcome.planned:
+        if as_json:
+            typer.echo(json.dumps({"id": effect.key[:10], "rule": effect.rule, "action": effect.action, "target": effect.target, "stage": effect.stage, "state": effect.state, "authorization": effect.authorization, "args": dict(effect.args)}, ensure_ascii=False, default=str))
+        else:
+            typer.echo(f"would {effect.action.replace('_', ' ')} {safe(effect.target)}: {safe(effect.args.get('title') or effect.args.get('subject') or effect.args.get('argv') or '')}  (rule `{safe(effect.rule)}`)")
+    if talk:
+        for action, target, why in outcome.performed:
+            typer.echo(f"{action.replace('_', ' ')} {safe(target)}: {safe(why)}")
+    if not dry_run and outcome.needs and Store.open(loaded.store, now=app.clock().isoformat()).said_anew(outcome.needs, app.clock().isoformat()):
+        for sentence in outcome.needs:
+            sys.stderr.write(f"mailrules: needs a person: {safe(sentence)}\n")
+    raise typer.Exit(outcome.exit_code)
+
+
+def _rules_and_trust(config: str | None, rule_files: list[str]) -> tuple[Any, Any, list[str]]:
+    """Return the rule set, the receiver and the developer ids to read with; without a configuration, the shipped ones."""
+    from pathlib import Path
+
+    from mailrules import app, config as configuration
+    from mailrules.shipped import shipped_rules
+
+    loaded = None
+    try:
+        loaded = configuration.load(config)
+    except ConfigError:
+        if config or Path(configuration.FILE).is_file():
+            raise
+    files = app.rule_texts(loaded) if loaded else list(shipped_rules())
+    files += [(path, _text(path)) for path in rule_files]
+    rules = app.load_rules(files, loaded)
+    error = rules.errors and app.why_not_live(rules, Path(), None, files)
+    if error:
+        raise error
+    return rules, loaded.accounts[0].receiver if loaded else None, list(loaded.world.developers) if loaded else []
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            return file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}") from error
+
+
+def read(
+    sources: Sources,
+    config: ConfigPath = None,
+    rules: Annotated[Optional[list[str]], typer.Option("--rules", "-r", metavar="FILE", help="Read with this rules file, too.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a document is and what was read from it; touches nothing."""
+    from mailrules.pipeline import read as read_document
+    from mailrules.sources.files import documents
+
+    ready, receiver, developers = _rules_and_trust(config, rules or [])
+    for source in sources:
+        for raw in documents(source, sys.stdin.buffer):
+            reading = read_document(raw, ready, receiver=receiver, developers=developers)
+            for notice in reading.notices:
+                row = {
+                    "source": raw.source + notice.path, "message_id": reading.message.message_id or None, "system": notice.system,
+                    "notice": notice.kind, "wording": notice.wording, "status": notice.status, "reason": notice.reason or None,
+                    "trust": notice.trust, "fields": dict(notice.fields),
+                    "evidence": [{"field": e.field, "part": e.part, "line": e.line, "column": e.column, "text": e.text} for e in notice.evidence],
+                }  # fmt: skip
+                if as_json:
+                    typer.echo(json.dumps(row, ensure_ascii=False))
+                else:
+                    _show_reading(row, notice.trust_reason)
+
+
+def _show_reading(row: dict[str, Any], trust_reason: str) -> None:
+    typer.echo(f"{safe(row['source'])}: {row['status']} {row['notice'] or ''}".rstrip() + (f" ({row['reason']})" if row["reason"] else ""))
+    for name, value in row["fields"].items():
+        place = next((e for e in row["evidence"] if e["field"] == name), None)
+        where = f"  part {place['part']}, line {place['line']}, column {place['column']}" if place else ""
+        typer.echo(f"  {name}: {safe(value)}{where}")
+    if row["status"] != "unrecognized":
+        typer.echo(f"  trust: {row['trust']} ({safe(trust_reason)})")
+
+
+def ingest(sources: Sources, config: ConfigPath = None, account: AccountName = None) -> None:
+    """Take documents into the ledger as if they had arrived in the account's mailbox."""
+    from mailrules import app, config as configuration
+    from mailrules.sources.files import documents
+
+    loaded = configuration.load(config)
+    chosen = loaded.account(account) if account else loaded.accounts[0]
+    found = [raw for source in sources for raw in documents(source, sys.stdin.buffer)]
+    outcome = app.ingest_documents(loaded, found, chosen)
+    for report in outcome.reports:
+        if outcome.busy:
+            typer.echo("another poll of this store is at work; try again when it is done")
+        elif sys.stdout.isatty():
+            typer.echo(f"{report.seen} documents, {report.notices} notices, {report.new_effects} things to do")
+    raise typer.Exit(75 if outcome.busy else outcome.exit_code)

@@ -1,0 +1,56 @@
+"""The vocabulary that a rule set is checked against, and the definitions that come out.
+
+In: nothing. Out: Vocabulary (data handed in by the rest of the program) and Definitions.
+May not live here: the words themselves (vocabulary.py of the package), checking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mailrules.language.ast import NoticeDefinition, Rule, System, Test
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactType:
+    """One fact: its type, where it exists ("" always, "notice" in `on` rules), the only words it may be compared with."""
+
+    type: str
+    needs: str = ""
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionType:
+    """One action: see mailrules.vocabulary.ActionWord."""
+
+    kind: str
+    target: str
+    takes_text: str
+    options: tuple[str, ...]
+    trust: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vocabulary:
+    """All words. `people` and `scripts` are None where nothing is configured: every name is then accepted with a note."""
+
+    facts: Mapping[str, FactType]
+    actions: Mapping[str, ActionType]
+    field_types: frozenset[str]
+    events: frozenset[str]
+    trust: tuple[str, ...]
+    states: tuple[str, ...]
+    people: Mapping[str, str] | None = None
+    scripts: Mapping[str, bool] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definitions:
+    """What a checked rule set defines. `tests` carry the path of the file each stands in."""
+
+    systems: tuple[System, ...] = ()
+    notices: tuple[NoticeDefinition, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    tests: tuple[tuple[str, Test], ...] = ()

@@ -1,0 +1,170 @@
+"""Expression and facts to a truth value and its trace. Total on checked rules: it never raises.
+
+In: a checked expression, facts by name. Out: whether it holds, and each condition with wanted and found.
+May not live here: I/O, the clock, names of facts (but that `trust` has an order is a type, "ordered word").
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from mailrules.language.ast import (
+    Arithmetic, Comparison, DateLiteral, DurationLiteral, Expr, Junction, Keyword, Name, Not, Number, Offset, Span, Text,
+)  # fmt: skip
+from mailrules.language.values import Value, fold, glob
+
+ORDERED = ("forged", "unverified", "authenticated", "bound", "confirmed")
+_ORDERS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+_DAYS = {"minutes": 1 / 1440, "hours": 1 / 24, "days": 1, "weeks": 7}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaf:
+    """One condition of a rule: as written, whether it held, what was wanted and what was found."""
+
+    text: str
+    held: bool
+    wanted: str
+    found: str
+    span: Span
+    because: str = ""
+
+
+def evaluate(expr: Expr, facts: Mapping[str, Any]) -> tuple[bool, tuple[Leaf, ...]]:
+    """Evaluate a condition. Every leaf is looked at, so that all that failed can be told."""
+    match expr:
+        case Junction(operator=word, conditions=conditions):
+            results = [evaluate(c, facts) for c in conditions]
+            held = all(r[0] for r in results) if word == "and" else any(r[0] for r in results)
+            return held, tuple(leaf for _, leaves in results for leaf in leaves)
+        case Not(condition=condition):
+            held, leaves = evaluate(condition, facts)
+            return not held, leaves
+        case Comparison():
+            return _compare(expr, facts)
+        case _:
+            return False, ()
+
+
+def _compare(expr: Comparison, facts: Mapping[str, Any]) -> tuple[bool, tuple[Leaf, ...]]:
+    left = value_of(expr.left, facts)
+    rights = [value_of(r, facts, word=True) for r in expr.right]
+    held = any(_holds(left, expr.comparator, right) for right in rights)
+    if expr.comparator == "is not":
+        held = not _holds(left, "is", rights[0])
+    wanted = f"{expr.comparator} {', '.join(written(r) for r in expr.right)}"
+    because = expr.because.value if expr.because else ""
+    leaf = Leaf(text=f"{written(expr.left)} {wanted}", held=held, wanted=wanted, found=shown(left), span=expr.span, because=because)
+    return held, (leaf,)
+
+
+def _holds(left: Value, comparator: str, right: Value) -> bool:
+    if left in ORDERED and right in ORDERED:
+        one, other = ORDERED.index(str(left)), ORDERED.index(str(right))
+        # why: `trust is bound` asks for enough trust, and more is enough
+        return _ORDERS[">=" if comparator in ("is", "is one of") else comparator](one, other) if comparator in ("is", "is one of", *_ORDERS) else False
+    if left is None or right is None:
+        return left is None and right is None and comparator in ("is", "is one of")
+    if comparator in _ORDERS:
+        same = type(left) is type(right) and not isinstance(left, str | bool)
+        return bool(same and _ORDERS[comparator](left, right))  # type: ignore[type-var]
+    if isinstance(left, str) and isinstance(right, str):
+        one_text, other_text = fold(left), fold(right)
+        match comparator:
+            case "contains":
+                return other_text in one_text
+            case "starts with":
+                return one_text.startswith(other_text)
+            case "ends with":
+                return one_text.endswith(other_text)
+            case "matches":
+                return glob(other_text, one_text)
+            case _:
+                return one_text == other_text
+    return left == right and type(left) is type(right)
+
+
+def value_of(expr: Expr, facts: Mapping[str, Any], *, word: bool = False) -> Value:
+    """Return the value of an operand; on the right of a comparison a name that is no fact is a word."""
+    match expr:
+        case Name(value=name):
+            if name in facts:
+                return facts[name]  # type: ignore[no-any-return]
+            return name if word else None
+        case Text(value=text):
+            return text
+        case Number(value=number):
+            return number
+        case DateLiteral(value=day):
+            return date.fromisoformat(day)
+        case DurationLiteral(amount=amount, unit=unit):
+            return timedelta(days=amount * _DAYS[unit])
+        case Keyword(value=keyword):
+            return {"yes": True, "no": False}.get(keyword)
+        case Arithmetic(left=left, operator=sign, right=right):
+            return _reckon(value_of(left, facts), sign, value_of(right, facts))
+        case _:
+            return None
+
+
+def _reckon(left: Value, sign: str, right: Value) -> Value:
+    try:
+        return left + right if sign == "+" else left - right  # type: ignore[operator,no-any-return]
+    except (TypeError, OverflowError):
+        return None
+
+
+def offset_date(offset: Offset, facts: Mapping[str, Any]) -> date | None:
+    """Return the day an offset means, or None where its anchor is nothing."""
+    anchor = facts.get(offset.anchor.value)
+    if not isinstance(anchor, date):
+        return None
+    try:
+        return anchor + timedelta(days=offset.days)
+    except OverflowError:
+        return None
+
+
+def shown(value: Value) -> str:
+    """Return a value as a person reads it."""
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return "yes" if value else "no"
+        case timedelta():
+            days = value.total_seconds() / 86400
+            return f"{days:g} day{'' if days == 1 else 's'}"
+        case date():
+            return value.isoformat()
+        case str():
+            return f'"{value}"'
+        case _:
+            return str(value)
+
+
+def written(expr: Expr) -> str:
+    """Return an expression as it is written in a rule."""
+    match expr:
+        case Name(value=value) | Keyword(value=value) | DateLiteral(value=value):
+            return value
+        case Text(value=value):
+            escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
+            return f'"{escaped}"'
+        case Number(value=number):
+            return str(number)
+        case DurationLiteral(amount=amount, unit=unit):
+            return f"{amount} {unit[:-1] if amount == 1 else unit}"
+        case Arithmetic(left=left, operator=sign, right=right):
+            return f"{written(left)} {sign} {written(right)}"
+        case Comparison(left=left, comparator=comparator, right=right, because=because):
+            return f"{written(left)} {comparator} {', '.join(written(r) for r in right)}" + (f" because {written(because)}" if because else "")
+        case Not(condition=condition):
+            inner = written(condition)
+            return f"not ({inner})" if isinstance(condition, Junction) else f"not {inner}"
+        case Junction(operator=word, conditions=conditions):
+            return f" {word} ".join(f"({written(c)})" if isinstance(c, Junction) else written(c) for c in conditions)

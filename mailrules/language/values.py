@@ -1,0 +1,67 @@
+"""The language's values, and how texts are made alike before they are compared.
+
+In: texts. Out: folded texts, with the place of each folded character. Hyphen and dashes, straight and curly and
+typewriter quotes, full-width forms, letter case and runs of space are alike. May not live here: evaluation.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from datetime import date, timedelta
+
+Value = str | int | bool | date | timedelta | None
+
+_ALIKE = {
+    **dict.fromkeys("‐‑‒–—―−﹣-", "-"),
+    **dict.fromkeys("'‘’‚‛′`´", "'"),
+    **dict.fromkeys('"“”„‟″«»「」', '"'),
+}
+_INVISIBLE = frozenset("\u00ad\u200b\u200c\u200d\u2060\ufeff\u200e\u200f\u202a\u202b\u202c\u202d\u202e")
+
+
+def fold_with_map(text: str) -> tuple[str, list[int]]:
+    """Return `text` folded, and for each folded character the index of the character it came from. Linear."""
+    out: list[str] = []
+    places: list[int] = []
+    previous = ""
+    for index, char in enumerate(text):
+        if char in _INVISIBLE:
+            continue
+        for plain in unicodedata.normalize("NFKC", _ALIKE.get(char, char)).casefold():
+            one = " " if plain.isspace() else _ALIKE.get(plain, plain)
+            if one == " " and (not out or out[-1] == " "):
+                continue
+            if one in (",", "'") and previous == one == char and out and out[-1] == one and places[-1] == index - 1:
+                out[-1] = '"'  # typewriter quotes: ,,text''
+                continue
+            out.append(one)
+            places.append(index)
+        previous = char
+    while out and out[-1] == " ":
+        out.pop()
+        places.pop()
+    return "".join(out), places
+
+
+def fold(text: str) -> str:
+    """Return `text` as it is compared."""
+    return fold_with_map(text)[0]
+
+
+def glob(pattern: str, text: str) -> bool:
+    """Whether folded `text` fits folded `pattern` with `*` and `?`, in time linear in their product."""
+    p = t = 0
+    star, mark = -1, 0
+    while t < len(text):
+        if p < len(pattern) and pattern[p] == "*":
+            star, mark = p, t
+            p += 1
+        elif p < len(pattern) and pattern[p] in ("?", text[t]):
+            p += 1
+            t += 1
+        elif star >= 0:
+            p, mark = star + 1, mark + 1
+            t = mark
+        else:
+            return False
+    return all(char == "*" for char in pattern[p:])
