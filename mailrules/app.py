@@ -185,6 +185,14 @@ def imap_settings(account: Account) -> ImapSettings:
     )
 
 
+def test_login(config: Config, name: str) -> str:
+    """Log in to one account, look at its mailboxes read-only, and say in a sentence what worked."""
+    account = config.account(name)
+    with ImapSession(imap_settings(account), secret(account.password, config.folder, f"account {name}")) as session:
+        boxes = [f"{mailbox} ({session.examine(mailbox).exists} messages)" for mailbox in account.mailboxes]
+    return f"account {name}: logged in to {account.host}:{account.port} as {account.user}; {', '.join(boxes)}"
+
+
 def _poll_account(config: Config, account: Account, rules: RuleSet, store: Store, report: Report) -> None:
     from mailrules.notices.candidates import Candidates
 

@@ -1,0 +1,85 @@
+"""A process and all that it started, found and ended.
+
+In: process ids. Out: nothing that still runs. May not live here: what a script is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+_SET_CHILD_SUBREAPER = 36
+
+
+@contextlib.contextmanager
+def adopt_orphans() -> Iterator[None]:
+    """Become the parent of every descendant whose own parent ends (Linux), so that none can slip away."""
+    if not sys.platform.startswith("linux"):
+        yield
+        return
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    try:
+        yield
+    finally:
+        prctl(_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+
+
+@contextlib.contextmanager
+def quiet_cores() -> Iterator[None]:
+    """Let what is started here leave no core dump: it could hold what the mail said."""
+    try:
+        import resource
+    except ImportError:
+        yield
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
+
+
+def descendants(root: int) -> set[int]:
+    """Return the ids of all processes below `root`; empty where there is no /proc."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            parent = int(entry.read_text(errors="replace").rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(entry.parent.name))
+    found: set[int] = set()
+    waiting = [root]
+    while waiting:
+        below = [pid for pid in children.get(waiting.pop(), []) if pid not in found]
+        found.update(below)
+        waiting += below
+    return found
+
+
+def end(process: subprocess.Popen[bytes], others: set[int], how: signal.Signals) -> None:
+    """Signal the process, its group and all that it started; after SIGKILL wait until none is left."""
+    until = time.monotonic() + 5
+    while True:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, how)
+        left = descendants(os.getpid()) - others
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, how)
+        if how != signal.SIGKILL:
+            return
+        process.poll()
+        for pid in left - {process.pid}:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+        if process.returncode is not None and not left - {process.pid} or time.monotonic() > until:
+            return
+        time.sleep(0.01)

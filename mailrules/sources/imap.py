@@ -1,0 +1,475 @@
+"""An IMAP mailbox, read and never changed: EXAMINE and PEEK only. The one importer of imapclient.
+
+In: ImapSettings and a way to the secret. Out: Header, Missing and bytes, or an error of mailrules.errors.
+May not live here: which message is a candidate, what is remembered, any command that changes a mailbox.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import imaplib
+import ipaddress
+import re
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+
+import imapclient
+from imapclient.datetime_util import parse_to_datetime
+from imapclient.response_parser import gen_parsed_response
+
+from mailrules import __version__
+from mailrules.errors import AuthError, ConfigError, TemporaryError
+from mailrules.mail.message import MessageKey
+from mailrules.sources.faults import absent, fault, passing, words_of
+
+HEADERS = "BODY.PEEK[HEADER.FIELDS (FROM SENDER SUBJECT DATE TO MESSAGE-ID CONTENT-TYPE AUTHENTICATION-RESULTS)]"
+HEADER_BATCH = 500
+BODY_BATCH = 50
+BODY_BATCH_BYTES = 8_000_000
+SET_CHARACTERS = 4_000  # Dovecot refuses a line of 84 KB, others of 8 KB (RFC 7162 section 4 asks for 8,192)
+UID_WINDOW = 50_000  # imaplib gives up on a line of 1,000,000 bytes
+MAX_WINDOWS = 2_000
+UNKNOWN_UIDNEXT = 2**32  # above every UID: a server that does not say UIDNEXT must be searched
+LOGOUT_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImapSettings:
+    """How to reach one account. `deadline` is the wall-clock time in seconds that one session may take in all."""
+
+    account: str
+    host: str
+    port: int
+    tls: str
+    user: str
+    ca_file: str | None = None
+    connect_timeout: float = 15
+    read_timeout: float = 60
+    deadline: float = 600
+    max_message: int = 64 * 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailboxState:
+    """What EXAMINE or STATUS said; `uidnext` is above every UID where the server does not say."""
+
+    uidvalidity: int
+    uidnext: int
+    exists: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """The header fields that decide whether a message is a candidate, as bytes."""
+
+    key: MessageKey
+    size: int
+    received_at: datetime
+    block: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """A message that was asked for and not (wholly) answered: it stays pending, it is not gone."""
+
+    key: MessageKey
+
+
+class Unfetchable(TemporaryError):  # noqa: N818 - a state of a message, as the store calls it
+    """One message that cannot be had as it is; `reason` is for the user."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, help="see `max_message_mb`")
+        self.reason = reason
+
+
+class _Wire(imaplib.IMAP4):
+    """imaplib's connection, with its socket shown to the deadline before the first byte is awaited."""
+
+    def __init__(self, settings: ImapSettings, context: ssl.SSLContext | None, opened: Callable[[socket.socket], None]) -> None:
+        self._settings, self._context, self._opened = settings, context, opened
+        super().__init__(settings.host, settings.port)
+
+    def _create_socket(self, timeout: float | None = None) -> socket.socket:  # noqa: ARG002 - imaplib's signature
+        settings = self._settings
+        sock = socket.create_connection((settings.host, settings.port), settings.connect_timeout)
+        try:
+            self._opened(sock)
+            if self._context is not None:
+                sock = self._context.wrap_socket(sock, server_hostname=settings.host)
+        except BaseException:
+            sock.close()
+            raise
+        return sock  # connect_timeout holds for the greeting, too: a TLS port is silent to a plain client
+
+
+class _Client(imapclient.IMAPClient):  # type: ignore[misc,unused-ignore]
+    def __init__(self, settings: ImapSettings, context: ssl.SSLContext | None, opened: Callable[[socket.socket], None]) -> None:
+        implicit = settings.tls == "implicit"
+        self._make = lambda: _Wire(settings, context if implicit else None, opened)
+        timeout = imapclient.SocketTimeout(settings.connect_timeout, settings.read_timeout)
+        super().__init__(settings.host, settings.port, ssl=implicit, timeout=timeout)
+        self.normalise_times = False
+        self._imap.debug = 0  # IMAPClient sets 5, which formats every line for a log that nobody reads: 12 times slower
+
+    def _create_IMAP4(self) -> _Wire:  # noqa: N802 - IMAPClient's name
+        return self._make()
+
+    def uid_command(self, name: str, *arguments: str) -> list[Any]:
+        """Send a UID command and return its untagged data unparsed; NO and BAD raise."""
+        kind, data = self._imap.uid(name, *arguments)
+        if kind != "OK":
+            raise imaplib.IMAP4.error(str(data[-1]))
+        return [item for item in data if item is not None]
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return host.lower() == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def ranges(uids: Iterable[int]) -> list[str]:
+    """Return ascending UID sets like "1:3,7", each short enough for one command (QQ refuses descending sets)."""
+    runs: list[list[int]] = []
+    for uid in sorted(set(uids)):
+        if runs and uid == runs[-1][1] + 1:
+            runs[-1][1] = uid
+        else:
+            runs.append([uid, uid])
+    sets: list[str] = []
+    for first, last in runs:
+        text = str(first) if first == last else f"{first}:{last}"
+        if sets and len(sets[-1]) + len(text) < SET_CHARACTERS:
+            sets[-1] += "," + text
+        else:
+            sets.append(text)
+    return sets
+
+
+class ImapSession:
+    """One connection, used as a context manager; it logs in on entry. Not for two threads at once."""
+
+    def __init__(self, settings: ImapSettings, secret: Callable[[], str]) -> None:
+        if settings.tls not in ("implicit", "starttls", "none"):
+            raise ConfigError(f"account {settings.account}: `tls` is implicit, starttls or none, not `{settings.tls}`")
+        if settings.tls == "none" and not _loopback(settings.host):
+            raise ConfigError(
+                f"account {settings.account}: `tls` = none is allowed for this machine only, not for {settings.host}",
+                help='set `tls = "implicit"`',
+            )
+        self._settings = settings
+        self._place = f"account {settings.account}, {settings.host}:{settings.port}"
+        self._secret = secret
+        self._client: _Client | None = None
+        self._cut_socket: socket.socket | None = None
+        self._expired = False
+        self._timer: threading.Timer | None = None
+        self._mailbox, self._state = "", MailboxState(uidvalidity=0, uidnext=UNKNOWN_UIDNEXT, exists=0)
+        self._sizes: dict[int, int] = {}
+        self.login_method = ""
+
+    def __enter__(self) -> Self:
+        self._arm(self._settings.deadline)
+        try:
+            self._connect()
+            self._login()
+        except BaseException:
+            self._close(polite=False)
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._close(polite=kind is None)
+
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        """What the server says it can do, now."""
+        with self._doing("asking for capabilities"):
+            return tuple(c.decode("ascii", "replace") for c in self._open().capabilities())
+
+    def examine(self, mailbox: str) -> MailboxState:
+        """Open a mailbox read-only (RFC 9051 section 6.3.3)."""
+        client = self._open()
+        with self._doing(f"opening {self._clean(mailbox, 'the mailbox name')}"):
+            try:
+                found = client.select_folder(mailbox, readonly=True)
+            except imaplib.IMAP4.abort:
+                raise
+            except imaplib.IMAP4.error as error:
+                words = words_of(error)
+                if not passing(words) and (absent(words) or not client.list_folders("", mailbox)):
+                    raise ConfigError(
+                        f"{self._place}: there is no mailbox `{mailbox}`: {words}", help="check `mailboxes` of this account"
+                    ) from error
+                raise
+            self._mailbox, self._sizes = mailbox, {}
+            self._state = self._read_state(found, b"EXISTS")
+        return self._state
+
+    def status(self, mailbox: str) -> MailboxState:
+        """Ask for the state of a mailbox without opening it."""
+        with self._doing(f"asking for the status of {self._clean(mailbox, 'the mailbox name')}"):
+            return self._read_state(self._open().folder_status(mailbox, ["MESSAGES", "UIDNEXT", "UIDVALIDITY"]), b"MESSAGES")
+
+    def uids(self, low: int) -> list[int]:
+        """Return every UID above `low` in the examined mailbox, ascending."""
+        found: set[int] = set()
+        state, first, width = self._state, low + 1, UID_WINDOW
+        windows = [f"{first}:*"]
+        if state.exists > UID_WINDOW and first < state.uidnext < UNKNOWN_UIDNEXT:
+            width = max(UID_WINDOW, -(-(state.uidnext - first) // MAX_WINDOWS))
+            starts = range(first, state.uidnext, width)
+            windows = [f"{a}:{a + width - 1}" for a in starts[:-1]] + [f"{starts[-1]}:*"]
+        for window in windows:
+            with self._doing(f"listing {self._mailbox}"):
+                try:
+                    lines = self._open().uid_command("SEARCH", "UID", window)
+                    found.update(int(word) for line in lines for word in line.split())
+                except (ValueError, AttributeError):  # an unusual SEARCH line (iCloud): ask in another way
+                    found.update(uid for uid, _ in self._fetch(window, "(UID)"))
+        return sorted(uid for uid in found if uid > low)  # `n:*` names the last message even below n
+
+    def headers(self, uids: Iterable[int]) -> Iterator[Header | Missing]:
+        """Yield one answer for every UID asked for, ascending."""
+        asked = sorted(set(uids))
+        for start in range(0, len(asked), HEADER_BATCH):
+            batch = asked[start : start + HEADER_BATCH]
+            got = self._gather(batch, f"(UID RFC822.SIZE INTERNALDATE {HEADERS})", self._header)
+            for uid in batch:
+                header = got.get(uid)
+                if header is not None:
+                    self._sizes[uid] = header.size
+                yield header or Missing(key=self._key(uid))
+
+    def bodies(self, uids: Iterable[int]) -> Iterator[tuple[int, bytes | None]]:
+        """Yield each message's bytes, ascending; None where the server did not give them (whole)."""
+        batch: list[int] = []
+        weight = 0
+        for uid in sorted(set(uids)):
+            size = self._sizes.get(uid, 0)
+            if batch and (len(batch) >= BODY_BATCH or weight + size > BODY_BATCH_BYTES):
+                yield from self._bodies(batch, self._settings.max_message)
+                batch, weight = [], 0
+            batch.append(uid)
+            weight += size
+        if batch:
+            yield from self._bodies(batch, self._settings.max_message)
+
+    def body(self, uid: int, max_size: int) -> bytes:
+        """Return one message's bytes; Unfetchable where it is larger than `max_size`."""
+        sizes = self._gather([uid], "(UID RFC822.SIZE)", lambda _, item: item.get(b"RFC822.SIZE"))
+        said = sizes.get(uid) or 0
+        if said > max_size:
+            raise Unfetchable(f"{self._mailbox} UID {uid}: {said} bytes are more than the {max_size} allowed")
+        # RFC822.SIZE is a hint: one byte more than allowed is asked for, to see that it is not more.
+        [(_, content)] = self._bodies([uid], max_size + 1)
+        if content is None:
+            raise TemporaryError(f"{self._place}: the server did not give message {uid} of {self._mailbox}")
+        if len(content) > max_size:
+            raise Unfetchable(f"{self._mailbox} UID {uid}: more than the {max_size} bytes allowed")
+        return content
+
+    def _bodies(self, batch: list[int], cap: int) -> Iterator[tuple[int, bytes | None]]:
+        def content(_: int, item: dict[bytes, Any]) -> bytes | None:
+            found = next((v for k, v in item.items() if k.startswith(b"BODY[]")), None)
+            return found if isinstance(found, bytes) and 0 < len(found) <= cap else None
+
+        # NIL and an empty body mean "not fetched", never "an empty mail" (Gmail when it throttles).
+        got = self._gather(batch, f"(UID BODY.PEEK[]<0.{cap}>)", content)
+        for uid in batch:
+            yield uid, got.get(uid)
+
+    def _header(self, uid: int, item: dict[bytes, Any]) -> Header | None:
+        block = next((v for k, v in item.items() if k.startswith(b"BODY[HEADER")), None)
+        size, date = item.get(b"RFC822.SIZE"), item.get(b"INTERNALDATE")
+        if not isinstance(block, bytes) or not block or not isinstance(size, int) or not isinstance(date, bytes):
+            return None
+        try:
+            received: datetime = parse_to_datetime(date, normalise=False)
+            return Header(key=self._key(uid), size=size, received_at=received.astimezone(UTC), block=block)
+        except (ValueError, OverflowError):
+            return None
+
+    def _gather(self, batch: list[int], items: str, read: Callable[[int, dict[bytes, Any]], Any]) -> dict[int, Any]:
+        """Fetch a batch and keep what is complete and was asked for; where the server says NO, ask for each alone."""
+        got: dict[int, Any] = {}
+        todo = ranges(batch)
+        wanted = set(batch)
+        with self._doing(f"fetching from {self._mailbox}"):
+            while todo:
+                part = todo.pop(0)
+                try:
+                    answers = self._fetch(part, items)
+                except imaplib.IMAP4.abort:
+                    raise
+                except imaplib.IMAP4.error as error:
+                    if passing(words_of(error)):
+                        raise
+                    if not part.isdigit():
+                        todo += [str(uid) for uid in _members(part)]
+                    continue
+                for uid, item in answers:
+                    value = read(uid, item) if uid in wanted else None
+                    if value is not None:
+                        got[uid] = value
+        return got
+
+    def _fetch(self, uid_set: str, items: str) -> list[tuple[int, dict[bytes, Any]]]:
+        """Return each FETCH response by the UID *in* it: one without a UID may be about any message, and is dropped."""
+        atoms = gen_parsed_response(self._open().uid_command("FETCH", uid_set, items))
+        found = []
+        for _, pairs in zip(atoms, atoms, strict=False):
+            if isinstance(pairs, tuple) and len(pairs) % 2 == 0:
+                names = [name.upper() if isinstance(name, bytes) else b"" for name in pairs[::2]]
+                item = dict(zip(names, pairs[1::2], strict=True))
+                uid = item.get(b"UID")
+                if isinstance(uid, int):
+                    found.append((uid, item))
+        return found
+
+    def _connect(self) -> None:
+        settings = self._settings
+        with self._doing("connecting"):
+            context = None
+            if settings.tls != "none":
+                try:
+                    context = ssl.create_default_context(cafile=settings.ca_file)
+                except (OSError, ssl.SSLError) as error:
+                    raise ConfigError(f"{self._place}: `ca_file` cannot be used: {error}") from error
+            self._client = _Client(settings, context, self._watch)
+        if settings.tls == "starttls":
+            with self._doing("starting TLS"):
+                try:
+                    self._open().starttls(context)
+                except imapclient.exceptions.CapabilityError as error:
+                    raise ConfigError(
+                        f"{self._place}: the server does not offer STARTTLS", help='set `tls = "implicit"` (usually port 993)'
+                    ) from error
+                except imaplib.IMAP4.error as error:
+                    if isinstance(error, imaplib.IMAP4.abort) or passing(words_of(error)):
+                        raise
+                    # RFC 9051 section 11.1: a PREAUTH greeting would keep the session in the clear.
+                    raise ConfigError(f"{self._place}: TLS could not be started: {words_of(error)}") from error
+
+    def _login(self) -> None:
+        client, offered = self._open(), set(self.capabilities)
+        user, secret = self._clean(self._settings.user, "`user`"), self._clean(self._secret(), "the password")
+        with self._doing("logging in", login=True):
+            if "AUTH=PLAIN" in offered:
+                self.login_method = "AUTHENTICATE PLAIN"
+                client.plain_login(user, secret)
+            elif "LOGINDISABLED" in offered:
+                raise AuthError(
+                    f"{self._place}: the server takes no password here (LOGINDISABLED)",
+                    help='set `tls = "implicit"` or "starttls"; some providers allow OAuth only',
+                )
+            else:
+                self.login_method = "LOGIN"
+                client.login(user, secret)
+        if "ID" in self.capabilities:
+            with self._doing("introducing ourselves"):
+                try:  # 163.com refuses EXAMINE before an ID; GMX and Exchange refuse an empty one (RFC 2971)
+                    client.id_({"name": "mailrules", "version": __version__})
+                except imaplib.IMAP4.abort:
+                    raise
+                except (imaplib.IMAP4.error, ValueError, TypeError):
+                    pass
+
+    def _read_state(self, found: dict[bytes, Any], count: bytes) -> MailboxState:
+        validity = found.get(b"UIDVALIDITY")
+        if not isinstance(validity, int) or validity < 1:
+            raise TemporaryError(f"{self._place}: the server names no UIDVALIDITY, so its messages cannot be told apart")
+        uidnext, exists = found.get(b"UIDNEXT"), found.get(count)
+        return MailboxState(
+            uidvalidity=validity,
+            uidnext=uidnext if isinstance(uidnext, int) and uidnext > 0 else UNKNOWN_UIDNEXT,
+            exists=exists if isinstance(exists, int) else 0,
+        )
+
+    def _key(self, uid: int) -> MessageKey:
+        return MessageKey(
+            account=self._settings.account, mailbox=self._mailbox, uidvalidity=self._state.uidvalidity, uid=uid
+        )
+
+    def _clean(self, text: str, what: str) -> str:
+        # Neither library escapes a line end: it would begin a second command.
+        if re.search(r"[\r\n\0]", text):
+            raise ConfigError(f"account {self._settings.account}: {what} has a line break or a NUL in it")
+        return text
+
+    def _open(self) -> _Client:
+        if self._client is None:
+            raise TemporaryError(f"{self._place}: the session is closed")
+        return self._client
+
+    @contextlib.contextmanager
+    def _doing(self, doing: str, *, login: bool = False) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            if self._expired:
+                raise TemporaryError(
+                    f"{self._place}: {doing}: the session took longer than {self._settings.deadline:g} seconds",
+                    help="the next poll goes on where this one stopped",
+                ) from error
+            raise fault(self._place, doing, error, tls=self._settings.tls, login=login) from error
+
+    def _watch(self, sock: socket.socket) -> None:
+        self._cut_socket = sock.dup()  # wrap_socket() detaches the first one
+        if self._expired:
+            self._cut()
+
+    def _arm(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = threading.Timer(seconds, self._cut)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _cut(self) -> None:
+        self._expired = True
+        if self._cut_socket is not None:
+            with contextlib.suppress(OSError):
+                self._cut_socket.shutdown(socket.SHUT_RDWR)
+
+    def _close(self, *, polite: bool) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            self._arm(LOGOUT_SECONDS)
+            with contextlib.suppress(Exception):
+                if polite and not self._expired:
+                    client.logout()
+            with contextlib.suppress(Exception):
+                client.shutdown()
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._cut_socket is not None:
+            self._cut_socket.close()
+            self._cut_socket = None
+
+
+def _members(uid_set: str) -> list[int]:
+    found: list[int] = []
+    for run in uid_set.split(","):
+        first, _, last = run.partition(":")
+        found += range(int(first), int(last or first) + 1)
+    return found
+
+
+def check_login(settings: ImapSettings, secret: Callable[[], str], mailboxes: Sequence[str] = ()) -> str:
+    """Log in, open the mailboxes and say in one sentence what worked."""
+    with ImapSession(settings, secret) as session:
+        opened = [f"{name} has {session.examine(name).exists} messages" for name in mailboxes]
+        means = {"implicit": "TLS", "starttls": "STARTTLS", "none": "no encryption (this machine)"}[settings.tls]
+        return "; ".join(
+            [f"account {settings.account}: {settings.user} logged in to {settings.host}:{settings.port} with {means}, {session.login_method}"]
+            + opened
+        )

@@ -1,0 +1,224 @@
+"""The connection: opening, migrating, locking, transactions, and errors as sentences.
+
+In: a path. Out: Connection, the base of Store. May not live here: what the tables mean; the clock.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import quote
+
+from mailrules.errors import MailrulesError, StoreError, TemporaryError
+
+SCHEMA = 1
+"""Number of steps in migrations.py, kept as PRAGMA user_version: an up-to-date file needs no sqlite-utils."""
+BUSY_SECONDS = 10.0
+
+
+def explained(error: sqlite3.Error, path: Path | None) -> MailrulesError | None:
+    """Return the error that a person should see, or None where it is a bug of ours."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:
+        return None
+    primary = code & 0xFF
+    if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return TemporaryError(f"the store {path} is busy: another mailrules holds it")
+    if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return StoreError(
+            f"the store {path} is damaged ({error})", help="put it aside and restore a copy; the mail on the server is untouched"
+        )
+    if primary in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
+        return TemporaryError(f"the store {path} cannot be used ({error}); {_free(path)} bytes are free there")
+    return None
+
+
+def _free(path: Path | None) -> str:
+    try:
+        return str(shutil.disk_usage(path.parent if path else Path.cwd()).free)
+    except OSError:
+        return "an unknown number of"
+
+
+@contextmanager
+def sentences(path: Path | None) -> Iterator[None]:
+    """Turn what SQLite and the file system say into our errors."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        ours = explained(error, path)
+        if ours is None:
+            raise
+        raise ours from error
+    except OSError as error:
+        raise TemporaryError(
+            f"the store {path} cannot be used ({error.strerror or error}); {_free(path)} bytes are free there"
+        ) from error
+
+
+class Connection:
+    """One open store. Not shared between threads."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path | None) -> None:
+        connection.row_factory = sqlite3.Row
+        self._connection = connection
+        self._path = path
+        self._depth = 0
+
+    @classmethod
+    def open(cls, path: Path, *, now: str) -> Self:
+        """Open the store at `path`, making and migrating it where needed. `now` names the copy made before migrating."""
+        with sentences(path):
+            _make(path)
+            connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+        try:
+            with sentences(path):
+                _settings(connection)
+                _bring_up_to_date(connection, path, now)
+        except BaseException:
+            connection.close()
+            raise
+        return cls(connection, path)
+
+    @classmethod
+    def scratch(cls, path: Path | None) -> Self:
+        """Return a copy in memory of the file at `path` (empty where there is none): what a dry run writes to."""
+        memory = sqlite3.connect(":memory:", isolation_level=None)
+        try:
+            with sentences(path):
+                memory.execute("PRAGMA foreign_keys=ON")
+                if path is not None and path.exists():
+                    uri = f"file:{quote(str(path.absolute()))}?mode=ro"
+                    source = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)
+                    try:
+                        source.backup(memory)
+                    finally:
+                        source.close()
+                _bring_up_to_date(memory, None, "")
+        except BaseException:
+            memory.close()
+            raise
+        return cls(memory, None)
+
+    def close(self) -> None:
+        """Close the file; what was not committed is gone."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def exclusive(self) -> Iterator[bool]:
+        """Yield whether this poll is the only one; False = another one runs. The lock dies with the process."""
+        if self._path is None:
+            yield True
+            return
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(f"{self._path}.lock", timeout=0, mode=0o600)
+        try:
+            lock.acquire()
+        except Timeout:
+            yield False
+            return
+        except OSError as error:
+            raise TemporaryError(f"the lock {lock.lock_file} cannot be taken ({error.strerror or error})") from error
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing; an inner transaction joins the outer one."""
+        if self._depth:
+            yield
+            return
+        self._run("BEGIN IMMEDIATE")
+        self._depth = 1
+        try:
+            yield
+            self._run("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+        finally:
+            self._depth = 0
+
+    def _run(self, sql: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
+        with sentences(self._path):
+            return self._connection.execute(sql, values)
+
+    def _rows(self, sql: str, values: tuple[Any, ...] | dict[str, Any] = ()) -> list[sqlite3.Row]:
+        with sentences(self._path):
+            return self._connection.execute(sql, values).fetchall()
+
+    def _many(self, sql: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        with sentences(self._path), self.transaction():
+            self._connection.executemany(sql, rows)
+
+
+def _make(path: Path) -> None:
+    if not path.parent.exists():
+        path.parent.mkdir(parents=True, mode=0o700)
+    if not path.exists():
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def _settings(connection: sqlite3.Connection) -> None:
+    connection.execute(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _version(connection: sqlite3.Connection, path: Path | None) -> int:
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > SCHEMA:
+        raise StoreError(
+            f"the store {path or ''} was written by a newer mailrules (schema {version}, this one knows {SCHEMA})",
+            help="install the newer mailrules again",
+        )
+    return version
+
+
+def _bring_up_to_date(connection: sqlite3.Connection, path: Path | None, now: str) -> None:
+    version = _version(connection, path)
+    if version == SCHEMA:
+        return
+    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if tables and "_sqlite_migrations" not in tables:
+        raise StoreError(f"{path} is a database of another program", help="name another file as `store`")
+    if version and path is not None:
+        _copy(connection, path.with_name(f"{path.name}.schema{version}-{now[:10]}.bak"))
+    from mailrules.store.migrations import migrate
+
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if _version(connection, path) < SCHEMA:
+            migrate(connection)
+            connection.execute(f"PRAGMA user_version={SCHEMA}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _copy(connection: sqlite3.Connection, target: Path) -> None:
+    os.close(os.open(target, os.O_CREAT | os.O_RDWR, 0o600))
+    copy = sqlite3.connect(target)
+    try:
+        connection.backup(copy)
+    finally:
+        copy.close()

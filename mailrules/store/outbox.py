@@ -1,0 +1,215 @@
+"""What is to be done and what came of it: effects with their states, and tasks.
+
+In: effects inside a transaction, outcomes, the present instant. Out: Claim, Outbox (the middle of Store).
+May not live here: performing; the clock; messages and the ledger.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from mailrules.effects import Effect, EffectState, Outcome
+from mailrules.errors import UsageError
+from mailrules.store.database import Connection
+from mailrules.store.rows import dumps, effect_of
+
+GIVE_UP_AFTER = timedelta(days=5)
+LAPSED = "state = 'claimed' AND lease <= :now"
+ONCE = "action = 'run_script' AND retry <> 'safe'"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """An effect that is ours to perform now. Notifications with the same `batch` go out as one mail ("" = alone)."""
+
+    effect: Effect
+    attempt: int
+    batch: str = ""
+
+
+class Outbox(Connection):
+    """Effects and tasks of an open store."""
+
+    # --- planning -------------------------------------------------------------------------------------------
+
+    def _plan(self, effect: Effect, now: str) -> bool:
+        """Write one effect down unless its key is there already; a task is made by the very same transaction."""
+        task = effect.action == "create_task" and effect.state == "planned"
+        inserted = self._run(
+            "INSERT INTO effects (key, id, account, rule, action, target, stage, authorization, due, args, retry, not_before,"
+            " state, attempts, lease, batch, first_tried, why, output, created, updated)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', '', '', ?, '', ?, ?) ON CONFLICT (key) DO NOTHING",
+            (
+                effect.key, self._short(effect.key), effect.account, effect.rule, effect.action, effect.target, effect.stage,
+                effect.authorization, effect.due, dumps(dict(effect.args)), str(effect.args.get("retry", "never")),
+                effect.not_before, "done" if task else effect.state, int(task), str(effect.args.get("why", "")), now, now,
+            ),
+        ).rowcount == 1  # fmt: skip
+        if inserted and task:
+            self._make_task(effect, now)
+        return inserted
+
+    def _short(self, key: str) -> str:
+        for length in range(8, len(key)):
+            if not self._rows("SELECT 1 FROM effects WHERE id = ? AND key <> ?", (key[:length], key)):
+                return key[:length]
+        return key
+
+    def _make_task(self, effect: Effect, now: str) -> None:
+        self._run(
+            "INSERT INTO tasks (effect, title, due, status, rule, authorization, account, body, created, obligation)"
+            " VALUES (?, ?, ?, 'open', ?, ?, ?, ?, ?, ?)",
+            (
+                effect.key, effect.args.get("title", ""), effect.args.get("due"), effect.rule, effect.authorization,
+                effect.account, effect.args.get("body", ""), now, effect.due,
+            ),
+        )  # fmt: skip
+
+    # --- performing -----------------------------------------------------------------------------------------
+
+    def claim(self, *, now: str, lease_seconds: int = 900, limit: int = 100) -> list[Claim]:
+        """Take what is due, at most one at-most-once script in a call: a crash then leaves no other in doubt.
+
+        A claim whose lease has lapsed belongs to a process that died: scripts that may run only once become `unknown`.
+        """
+        lease = (datetime.fromisoformat(now) + timedelta(seconds=lease_seconds)).isoformat()
+        due = f"action <> 'create_task' AND ((state = 'planned' AND not_before <= :now) OR ({LAPSED}))"
+        # S608 below: the parts put together are constants of this module and question marks
+        with self.transaction():
+            self._named(
+                "UPDATE effects SET state = 'unknown', lease = '', updated = :now,"
+                f" why = 'mailrules was stopped while it ran: it may have done its work' WHERE {LAPSED} AND {ONCE}",  # noqa: S608
+                now=now,
+            )
+            rows = self._named(
+                f"SELECT key, account, target, action, batch, {ONCE} AS once FROM effects WHERE {due}"  # noqa: S608
+                " ORDER BY not_before, created, rowid LIMIT :limit",
+                now=now, limit=limit,
+            )  # fmt: skip
+            chosen: list[sqlite3.Row] = []
+            for row in rows:
+                if not (row["once"] and any(r["once"] for r in chosen)):
+                    chosen.append(row)
+            batches = self._batches(chosen)
+            keys = {row["key"] for row in chosen}
+            for batch in {row["batch"] for row in chosen if row["batch"]}:
+                found = self._named(f"SELECT key FROM effects WHERE batch = :batch AND {due}", batch=batch, now=now)  # noqa: S608
+                keys |= {row["key"] for row in found}
+            if not keys:
+                return []
+            self._many("UPDATE effects SET batch = ? WHERE key = ?", [(batch, key) for key, batch in batches.items()])
+            marks = ", ".join("?" * len(keys))
+            claimed = self._rows(
+                "UPDATE effects SET state = 'claimed', attempts = attempts + 1, lease = ?, updated = ?,"
+                f" first_tried = CASE first_tried WHEN '' THEN ? ELSE first_tried END WHERE key IN ({marks}) RETURNING *",  # noqa: S608
+                (lease, now, now, *sorted(keys)),
+            )
+        claimed.sort(key=lambda row: (row["created"], row["key"]))
+        return [Claim(effect=effect_of(row), attempt=row["attempts"], batch=row["batch"]) for row in claimed]
+
+    @staticmethod
+    def _batches(rows: Iterable[sqlite3.Row]) -> dict[str, str]:
+        """Give notifications to the same target a batch of their own; one given before is kept, so is its Message-ID."""
+        groups: dict[tuple[str, str], list[str]] = {}
+        for row in rows:
+            if row["action"] == "notify" and not row["batch"]:
+                groups.setdefault((row["account"], row["target"].split("#")[0]), []).append(row["key"])
+        named = [(hashlib.sha256("\n".join(sorted(keys)).encode()).hexdigest()[:32], keys) for keys in groups.values()]
+        return {key: batch for batch, keys in named for key in keys}
+
+    def _named(self, sql: str, **values: Any) -> list[sqlite3.Row]:
+        return self._rows(sql, values)
+
+    def settle(
+        self, done: Claim | str | Sequence[Claim | str], outcome: Outcome, now: str, next_at: str | None = None
+    ) -> None:
+        """Write down what came of claims (or of effect keys). A claim that somebody else has taken since is left alone."""
+        items = [done] if isinstance(done, (Claim, str)) else list(done)
+        with self.transaction():
+            for item in items:
+                key = item.effect.key if isinstance(item, Claim) else item
+                row = next(iter(self._rows("SELECT * FROM effects WHERE key = ?", (key,))), None)
+                if row is None or row["state"] not in ("claimed", "unknown"):
+                    continue
+                if isinstance(item, Claim) and row["attempts"] != item.attempt:
+                    continue
+                state, why = _after(outcome, row["first_tried"], now)
+                self._run(
+                    "UPDATE effects SET state = ?, why = ?, output = ?, lease = '', not_before = ?, updated = ? WHERE key = ?",
+                    (state, why, outcome.output, (next_at or now) if state == "planned" else row["not_before"], now, key),
+                )
+                self._run(
+                    "INSERT INTO events (authorization, due, at, what, detail) VALUES (?, ?, ?, ?, ?)",
+                    (
+                        row["authorization"], row["due"], now, f"effect {outcome.result}",
+                        dumps({"effect": row["id"], "action": row["action"], "target": row["target"], "why": why}),
+                    ),
+                )  # fmt: skip
+
+    # --- for people -----------------------------------------------------------------------------------------
+
+    def effects(self, state: str | None = None, authorization: str | None = None) -> list[dict[str, Any]]:
+        """Return effects as rows, oldest first."""
+        rows = self._rows(
+            "SELECT id, rule, action, target, stage, state, attempts, authorization, why, output, updated, key, account, due,"
+            " not_before, created FROM effects WHERE (? IS NULL OR state = ?) AND (? IS NULL OR authorization = ?)"
+            " ORDER BY created, rowid",
+            (state, state, authorization, authorization),
+        )
+        return [dict(row) for row in rows]
+
+    def planned(self) -> list[Effect]:
+        """Return the effects that wait to be performed."""
+        return [effect_of(row) for row in self._rows("SELECT * FROM effects WHERE state = 'planned' ORDER BY created, rowid")]
+
+    def set_effect_state(self, id: str, state: EffectState, now: str) -> dict[str, Any]:  # noqa: A002 - the column's name
+        """Put an effect into a state because a person said so; `planned` means from the beginning."""
+        found = self._rows("SELECT * FROM effects WHERE id = ? OR key = ?", (id, id))
+        if not found:
+            raise UsageError(f"there is no effect {id}", help="`mailrules effects` lists them")
+        row = found[0]
+        with self.transaction():
+            if state == "planned" and row["action"] == "create_task":
+                self._make_task(effect_of(row), now)
+                state = "done"
+            attempts = 0 if state == "planned" else row["attempts"]
+            self._run(
+                "UPDATE effects SET state = ?, lease = '', batch = CASE ? WHEN 'planned' THEN '' ELSE batch END,"
+                " not_before = '', first_tried = '', why = '', attempts = ?, updated = ? WHERE key = ?",
+                (state, state, attempts, now, row["key"]),
+            )
+            self._run(
+                "INSERT INTO events (authorization, due, at, what, detail) VALUES (?, ?, ?, ?, ?)",
+                (row["authorization"], row["due"], now, f"effect set to {state}", dumps({"effect": row["id"]})),
+            )
+        return next(item for item in self.effects() if item["key"] == row["key"])
+
+    def tasks(self, status: str | None = None) -> list[dict[str, Any]]:
+        """Return tasks as rows; `obligation` is the deadline that the task is about."""
+        rows = self._rows("SELECT * FROM tasks WHERE ? IS NULL OR status = ? ORDER BY due IS NULL, due, id", (status, status))
+        return [{**dict(row), "id": str(row["id"])} for row in rows]
+
+    def task(self, id: str) -> dict[str, Any] | None:  # noqa: A002 - the column's name
+        """Return one task, or None."""
+        return next((row for row in self.tasks() if row["id"] == str(id)), None)
+
+    def finish_task(self, id: str, now: str) -> dict[str, Any]:  # noqa: A002 - the column's name
+        """Mark a task done; doing it twice keeps the first time."""
+        self._run("UPDATE tasks SET status = 'done', done_at = ? WHERE id = ? AND status <> 'done'", (now, str(id)))
+        row = self.task(id)
+        if row is None:
+            raise UsageError(f"there is no task {id}", help="`mailrules tasks` lists them")
+        return row
+
+
+def _after(outcome: Outcome, first_tried: str, now: str) -> tuple[str, str]:
+    if outcome.result != "retry":
+        return outcome.result, outcome.why
+    if first_tried and datetime.fromisoformat(now) - datetime.fromisoformat(first_tried) > GIVE_UP_AFTER:
+        return "failed", f"given up after {GIVE_UP_AFTER.days} days: {outcome.why}"
+    return "planned", outcome.why

@@ -1,0 +1,121 @@
+"""Rows and values: how what flows is written down and read back.
+
+In: sqlite3 rows, or values of the pure part. Out: Cursor, StoredMessage, and the converters.
+May not live here: SQL, connections.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from mailrules.effects import Effect
+from mailrules.ledger import Authorization, Event, Obligation
+
+if TYPE_CHECKING:
+    from mailrules.decide import Decision
+    from mailrules.pipeline import Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far a mailbox has been read: every UID up to `uid` under this UIDVALIDITY has its row."""
+
+    uidvalidity: int
+    uid: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredMessage:
+    """One stored message with what was read and decided; `content` is None once the bytes have been purged."""
+
+    id: str
+    digest: str
+    account: str
+    mailbox: str
+    uid: int
+    source: str
+    media_type: str
+    message_id: str
+    subject: str
+    received_at: datetime
+    reason: str
+    trust: str
+    notices: list[dict[str, Any]]
+    decisions: list[dict[str, Any]]
+    content: bytes | None
+
+
+def dumps(value: Any) -> str:
+    """Return plain JSON text, the same for the same value."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
+
+
+def authorization_row(item: Authorization) -> tuple[Any, ...]:
+    """Return the columns of `authorizations` in their order."""
+    return (
+        item.id, item.account, item.system, item.developer_id, item.developer, item.region, item.expires,
+        int(item.assumed), int(item.revoked), item.first_seen,
+    )  # fmt: skip
+
+
+def authorization_of(row: sqlite3.Row) -> Authorization:
+    """Return the authorization that a row holds."""
+    values = dict(row)
+    return Authorization(**{**values, "assumed": bool(values["assumed"]), "revoked": bool(values["revoked"])})
+
+
+def obligation_row(item: Obligation) -> tuple[Any, ...]:
+    """Return the columns of `obligations` in their order."""
+    return (
+        item.authorization, item.due, int(item.dated), item.state, item.trust, item.notice, item.message, item.reminders,
+        item.opened, item.closed, int(item.history),
+    )  # fmt: skip
+
+
+def obligation_of(row: sqlite3.Row) -> Obligation:
+    """Return the obligation that a row holds."""
+    values = dict(row)
+    return Obligation(**{**values, "dated": bool(values["dated"]), "history": bool(values["history"])})
+
+
+def event_row(item: Event) -> tuple[Any, ...]:
+    """Return the columns of `events` behind its id."""
+    return (item.authorization, item.due, item.at, item.what, dumps(dict(item.detail)))
+
+
+def effect_of(row: sqlite3.Row) -> Effect:
+    """Return the effect that a row holds."""
+    return Effect(
+        key=row["key"], account=row["account"], rule=row["rule"], action=row["action"], target=row["target"],
+        stage=row["stage"], authorization=row["authorization"], due=row["due"], args=json.loads(row["args"]),
+        not_before=row["not_before"], state=row["state"],
+    )  # fmt: skip
+
+
+def notices_text(reading: Reading) -> str:
+    """Return the notices of a reading as JSON."""
+    return dumps([{**asdict(notice), "fields": dict(notice.fields)} for notice in reading.notices])
+
+
+def decisions_text(decisions: Iterable[Decision]) -> str:
+    """Return decisions as JSON: conditions with wanted and found, effects by their keys."""
+    return dumps([
+        {
+            "rule": d.rule, "fired": d.fired, "reason": d.reason, "leaves": [asdict(leaf) for leaf in d.leaves],
+            "effects": [effect.key for effect in d.effects],
+        }
+        for d in decisions
+    ])  # fmt: skip
+
+
+def message_of(row: sqlite3.Row) -> StoredMessage:
+    """Return the stored message of a row of `messages` joined with its bytes."""
+    values = {name: row[name] for name in row.keys() if name not in ("uidvalidity", "stored_at")}  # noqa: SIM118
+    lists = {name: json.loads(values[name]) for name in ("notices", "decisions")}
+    received = datetime.fromisoformat(values["received_at"])
+    return StoredMessage(**{**values, **lists, "id": str(values["id"]), "received_at": received})

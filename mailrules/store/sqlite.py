@@ -1,0 +1,223 @@
+"""The store: messages, the ledger, cursors, and one transaction for all that a message changes.
+
+In: Ingest, MessageKey, the present instant as text. Out: Store.
+May not live here: the clock, decisions, other processes' affairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from mailrules.effects import Effect
+from mailrules.ledger import Ledger
+from mailrules.mail.message import MessageKey
+from mailrules.store.outbox import Outbox
+from mailrules.store.rows import (
+    Cursor,
+    StoredMessage,
+    authorization_of,
+    authorization_row,
+    decisions_text,
+    event_row,
+    message_of,
+    notices_text,
+    obligation_of,
+    obligation_row,
+)
+
+if TYPE_CHECKING:
+    from mailrules.pipeline import Ingest, Reading
+
+PATIENCE = 3
+"""So many polls in vain before a person hears of a message that the server does not give."""
+
+_PLACE = (
+    "INSERT INTO places (account, mailbox, uidvalidity, uid, status, digest, reason, attempts, updated)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (account, mailbox, uidvalidity, uid) DO UPDATE SET"
+    " status = excluded.status, digest = excluded.digest, reason = excluded.reason,"
+    " attempts = attempts + excluded.attempts, updated = excluded.updated WHERE status <> 'stored'"
+)
+
+
+class Store(Outbox):
+    """All that mailrules remembers."""
+
+    _fresh: list[Effect]
+
+    @classmethod
+    def scratch(cls, path: Path | None) -> Self:
+        """Return a copy in memory: what a dry run writes to; it also remembers what was planned in it."""
+        store = super().scratch(path)
+        store._fresh = []  # noqa: SLF001 - our own, just made
+        return store
+
+    # --- where we are ---------------------------------------------------------------------------------------
+
+    def cursor(self, account: str, mailbox: str) -> Cursor | None:
+        """Return how far a mailbox has been read."""
+        rows = self._rows("SELECT uidvalidity, uid FROM cursors WHERE account = ? AND mailbox = ?", (account, mailbox))
+        return Cursor(rows[0][0], rows[0][1]) if rows else None
+
+    def set_cursor(self, account: str, mailbox: str, uidvalidity: int, uid: int, now: str) -> None:
+        """Write down that every UID up to `uid` has its row."""
+        self._run(
+            "INSERT INTO cursors VALUES (?, ?, ?, ?, ?) ON CONFLICT (account, mailbox) DO UPDATE SET"
+            " uidvalidity = excluded.uidvalidity, uid = excluded.uid, updated = excluded.updated",
+            (account, mailbox, uidvalidity, uid, now),
+        )
+
+    def meta_get(self, key: str) -> str | None:
+        """Return a remembered text."""
+        rows = self._rows("SELECT value FROM meta WHERE key = ?", (key,))
+        return str(rows[0][0]) if rows else None
+
+    def meta_set(self, key: str, value: str, now: str = "") -> None:
+        """Remember a text."""
+        self._run(
+            "INSERT INTO meta VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated = excluded.updated",
+            (key, value, now),
+        )
+
+    def own_id(self) -> str:
+        """Return the random name of this installation, by which it knows its own mail."""
+        return self.meta_get("own_id") or ""
+
+    # --- messages -------------------------------------------------------------------------------------------
+
+    def known(self, digest: str) -> bool:
+        """Return whether a message with these bytes has been concluded already."""
+        return bool(self._rows("SELECT 1 FROM messages WHERE digest = ?", (digest,)))
+
+    def content(self, digest: str) -> bytes | None:
+        """Return the bytes of a stored message, or None where they are gone."""
+        rows = self._rows("SELECT content FROM contents WHERE digest = ?", (digest,))
+        return bytes(rows[0][0]) if rows else None
+
+    def message(self, text: str) -> StoredMessage | None:
+        """Return the stored message named by a digest's beginning, a Message-ID or a row's number."""
+        wanted = text.strip().strip("<>")
+        columns = "SELECT m.*, c.content FROM messages m LEFT JOIN contents c ON c.digest = m.digest WHERE "
+        attempts: list[tuple[str, str]] = [("trim(m.message_id, '<>') = ?", wanted)]
+        if wanted.isascii() and wanted.isdigit():
+            attempts.insert(0, ("m.id = CAST(? AS INTEGER)", wanted))
+        if len(wanted) >= 4 and not set(wanted.lower()) - set("0123456789abcdef"):
+            attempts.append(("substr(m.digest, 1, length(?1)) = ?1", wanted.lower()))
+        for condition, value in attempts:
+            rows = self._rows(columns + condition + " ORDER BY m.id DESC LIMIT 1", (value,))
+            if rows:
+                return message_of(rows[0])
+        return None
+
+    def passed_over(self, key: MessageKey, header_digest: str, now: str) -> None:
+        """Write down that a message is not for us."""
+        self.passed_over_many([(key, header_digest)], now)
+
+    def passed_over_many(self, rows: Iterable[tuple[MessageKey, str]], now: str) -> None:
+        """Write down that messages are not for us, each with the digest of its header fields."""
+        self._many(_PLACE, [(*_place(key), "passed over", digest, "", 0, now) for key, digest in rows])
+
+    def unfetchable(self, key: MessageKey, reason: str, now: str) -> None:
+        """Write down that a message cannot be had, and why; a person must look."""
+        self._run(_PLACE, (*_place(key), "unfetchable", "", reason, 1, now))
+
+    def pending(self, key: MessageKey, reason: str, now: str) -> None:
+        """Write down that a message is to be asked for again."""
+        self._run(_PLACE, (*_place(key), "pending", "", reason, 1, now))
+
+    def pending_uids(self, account: str, mailbox: str, uidvalidity: int) -> list[int]:
+        """Return the messages of a mailbox that are to be asked for again."""
+        rows = self._rows(
+            "SELECT uid FROM places WHERE status = 'pending' AND account = ? AND mailbox = ? AND uidvalidity = ? ORDER BY uid",
+            (account, mailbox, uidvalidity),
+        )
+        return [row[0] for row in rows]
+
+    # --- the ledger -----------------------------------------------------------------------------------------
+
+    def ledger(self, account: str | None = None) -> Ledger:
+        """Return the ledger, of one account or of all."""
+        subjects = self._rows("SELECT * FROM authorizations WHERE ? IS NULL OR account = ? ORDER BY rowid", (account, account))
+        authorizations = {row["id"]: authorization_of(row) for row in subjects}
+        owed = [obligation_of(row) for row in self._rows("SELECT * FROM obligations ORDER BY rowid")]
+        return Ledger(authorizations, {(o.authorization, o.due): o for o in owed if o.authorization in authorizations})
+
+    def events(self, authorization: str) -> list[dict[str, object]]:
+        """Return the story of one authorization, oldest first."""
+        import json
+
+        rows = self._rows("SELECT * FROM events WHERE authorization = ? ORDER BY id", (authorization,))
+        return [{**dict(row), "detail": json.loads(row["detail"])} for row in rows]
+
+    def commit(self, ingest: Ingest, *, now: str, reason: str = "", keep_bytes: bool = True) -> int:
+        """Write down all that one message or one tick changes, in one transaction; return how many effects are new."""
+        with self.transaction():
+            self._many(
+                "INSERT INTO authorizations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
+                " account = excluded.account, system = excluded.system, developer_id = excluded.developer_id,"
+                " developer = excluded.developer, region = excluded.region, expires = excluded.expires,"
+                " assumed = excluded.assumed, revoked = excluded.revoked, first_seen = excluded.first_seen",
+                [authorization_row(item) for item in ingest.authorizations],
+            )
+            self._many(
+                "INSERT INTO obligations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (authorization, due) DO UPDATE SET"
+                " dated = excluded.dated, state = excluded.state, trust = excluded.trust, notice = excluded.notice,"
+                " message = excluded.message, reminders = excluded.reminders, opened = excluded.opened,"
+                " closed = excluded.closed, history = excluded.history",
+                [obligation_row(item) for item in ingest.obligations],
+            )
+            self._many(
+                "INSERT INTO events (authorization, due, at, what, detail) VALUES (?, ?, ?, ?, ?)",
+                [event_row(item) for item in ingest.events],
+            )
+            if ingest.reading is not None:
+                self._store_message(ingest.reading, ingest, now, reason, keep_bytes=keep_bytes)
+            fresh = [effect for effect in ingest.effects if self._plan(effect, now)]
+        if hasattr(self, "_fresh"):
+            self._fresh.extend(effect for effect in fresh if effect.state == "planned")
+        return len(fresh)
+
+    def _store_message(self, reading: Reading, ingest: Ingest, now: str, reason: str, *, keep_bytes: bool) -> None:
+        raw, message, key = reading.raw, reading.message, reading.raw.key
+        if keep_bytes:
+            self._run("INSERT INTO contents VALUES (?, ?) ON CONFLICT (digest) DO NOTHING", (reading.digest, raw.content))
+        self._run(
+            "INSERT INTO messages (digest, account, mailbox, uidvalidity, uid, source, media_type, message_id, subject,"
+            " received_at, reason, trust, notices, decisions, stored_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (digest) DO NOTHING",
+            (
+                reading.digest, raw.account, key.mailbox if key else "", key.uidvalidity if key else 0, key.uid if key else 0,
+                raw.source, raw.media_type, message.message_id, message.subject, raw.received_at.isoformat(), reason,
+                reading.notices[0].trust if reading.notices else "unverified", notices_text(reading),
+                decisions_text(ingest.decisions), now,
+            ),
+        )  # fmt: skip
+        if key:
+            self._run(_PLACE, (*_place(key), "stored", reading.digest, reason, 0, now))
+
+    # --- for people -----------------------------------------------------------------------------------------
+
+    def planned(self) -> list[Effect]:
+        """Return the effects that wait; a dry run's also hold the tasks that it would have made."""
+        waiting = super().planned()
+        keys = {effect.key for effect in waiting}
+        return waiting + [effect for effect in getattr(self, "_fresh", []) if effect.key not in keys]
+
+    def needs_person(self) -> list[str]:
+        """Return what only a person can put right, as sentences."""
+        found = []
+        for row in self._rows("SELECT * FROM effects WHERE state IN ('unknown', 'failed') ORDER BY created, rowid"):
+            what = "may or may not have happened" if row["state"] == "unknown" else "failed"
+            found.append(f"{row['action']} {row['target']} of rule {row['rule']} ({row['id']}) {what}: {row['why']}")
+        rows = self._rows(
+            "SELECT * FROM places WHERE status = 'unfetchable' OR (status = 'pending' AND attempts >= ?)"
+            " ORDER BY account, mailbox, uidvalidity, uid",
+            (PATIENCE,),
+        )
+        found += [f"message {r['uid']} in {r['mailbox']} of {r['account']} could not be fetched: {r['reason']}" for r in rows]
+        return found
+
+
+def _place(key: MessageKey) -> tuple[str, str, int, int]:
+    return (key.account, key.mailbox, key.uidvalidity, key.uid)
