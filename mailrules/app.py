@@ -54,6 +54,7 @@ class Outcome:
     planned: list[Effect] = field(default_factory=list)
     performed: list[tuple[str, str, str]] = field(default_factory=list)
     needs: list[str] = field(default_factory=list)
+    needs_changed: bool = False
     busy: bool = False
     rules_error: ConfigError | None = None
 
@@ -174,8 +175,18 @@ def poll(config: Config, *, only: str | None = None, dry_run: bool = False) -> O
             return outcome
         drain(config, store, outcome)
         outcome.needs = store.needs_person()
+        outcome.needs_changed = _said_anew(store, outcome.needs)
         store.meta_set("last_poll", clock().isoformat(), clock().isoformat())
     return outcome
+
+
+def _said_anew(store: Store, needs: list[str]) -> bool:
+    """Return whether what needs a person has changed since it was last said: one report a change, not one a poll."""
+    text = "\n".join(needs)
+    if text == (store.meta_get("needs") or ""):
+        return False
+    store.meta_set("needs", text, clock().isoformat())
+    return bool(needs)
 
 
 def imap_settings(account: Account) -> ImapSettings:

@@ -21,7 +21,7 @@ from mailrules.effects import Outcome
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmtpSettings:
-    """How to send. `tls` is "tls" (from the first byte), "starttls", or "none" (this machine only)."""
+    """How to send. `tls` is "implicit" (TLS from the first byte), "starttls", or "none" (this machine only)."""
 
     host: str
     port: int
@@ -83,12 +83,12 @@ def _connect(settings: SmtpSettings) -> smtplib.SMTP:
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     server: smtplib.SMTP
-    if settings.tls == "tls":
+    if settings.tls == "implicit":
         server = smtplib.SMTP_SSL(settings.host, settings.port, timeout=settings.timeout, context=context)
     else:
         server = smtplib.SMTP(settings.host, settings.port, timeout=settings.timeout)
     try:
-        if settings.tls != "tls" and settings.tls != "none":
+        if settings.tls == "starttls":
             server.starttls(context=context)
         server.ehlo_or_helo_if_needed()
         if settings.user and settings.secret:

@@ -34,7 +34,6 @@ def poll(
     """Look for new mail and for deadlines, once; do what the rules say. Silent on success when not on a terminal."""
     from mailrules import app, config as configuration
     from mailrules.cli import tell
-    from mailrules.store import Store
 
     loaded = configuration.load(config)
     outcome = app.poll(loaded, only=account, dry_run=dry_run)
@@ -61,7 +60,7 @@ def poll(
     if talk:
         for action, target, why in outcome.performed:
             typer.echo(f"{action.replace('_', ' ')} {safe(target)}: {safe(why)}")
-    if not dry_run and outcome.needs and Store.open(loaded.store, now=app.clock().isoformat()).said_anew(outcome.needs, app.clock().isoformat()):
+    if outcome.needs_changed or (outcome.needs and talk):
         for sentence in outcome.needs:
             sys.stderr.write(f"mailrules: needs a person: {safe(sentence)}\n")
     raise typer.Exit(outcome.exit_code)

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import imaplib
-import ipaddress
 import re
 import socket
 import ssl
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
@@ -27,98 +24,41 @@ from mailrules import __version__
 from mailrules.errors import AuthError, ConfigError, TemporaryError
 from mailrules.mail.message import MessageKey
 from mailrules.sources.faults import absent, fault, passing, words_of
+from mailrules.sources.imap_types import (
+    UNKNOWN_UIDNEXT,
+    Header,
+    ImapSettings,
+    MailboxState,
+    Missing,
+    Unfetchable,
+    loopback,
+    members,
+    ranges,
+)
+from mailrules.sources.imap_wire import Deadline, Wire
+
+__all__ = ["Header", "ImapSession", "ImapSettings", "MailboxState", "Missing", "Unfetchable", "check_login"]
 
 HEADERS = "BODY.PEEK[HEADER.FIELDS (FROM SENDER SUBJECT DATE TO MESSAGE-ID CONTENT-TYPE AUTHENTICATION-RESULTS)]"
 HEADER_BATCH = 500
 BODY_BATCH = 50
 BODY_BATCH_BYTES = 8_000_000
-SET_CHARACTERS = 4_000  # Dovecot refuses a line of 84 KB, others of 8 KB (RFC 7162 section 4 asks for 8,192)
 UID_WINDOW = 50_000  # imaplib gives up on a line of 1,000,000 bytes
 MAX_WINDOWS = 2_000
-UNKNOWN_UIDNEXT = 2**32  # above every UID: a server that does not say UIDNEXT must be searched
-LOGOUT_SECONDS = 2.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImapSettings:
-    """How to reach one account. `deadline` is the wall-clock time in seconds that one session may take in all."""
-
-    account: str
-    host: str
-    port: int
-    tls: str
-    user: str
-    ca_file: str | None = None
-    connect_timeout: float = 15
-    read_timeout: float = 60
-    deadline: float = 600
-    max_message: int = 64 * 2**20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MailboxState:
-    """What EXAMINE or STATUS said; `uidnext` is above every UID where the server does not say."""
-
-    uidvalidity: int
-    uidnext: int
-    exists: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Header:
-    """The header fields that decide whether a message is a candidate, as bytes."""
-
-    key: MessageKey
-    size: int
-    received_at: datetime
-    block: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Missing:
-    """A message that was asked for and not (wholly) answered: it stays pending, it is not gone."""
-
-    key: MessageKey
-
-
-class Unfetchable(TemporaryError):  # noqa: N818 - a state of a message, as the store calls it
-    """One message that cannot be had as it is; `reason` is for the user."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason, help="see `max_message_mb`")
-        self.reason = reason
-
-
-class _Wire(imaplib.IMAP4):
-    """imaplib's connection, with its socket shown to the deadline before the first byte is awaited."""
-
-    def __init__(self, settings: ImapSettings, context: ssl.SSLContext | None, opened: Callable[[socket.socket], None]) -> None:
-        self._settings, self._context, self._opened = settings, context, opened
-        super().__init__(settings.host, settings.port)
-
-    def _create_socket(self, timeout: float | None = None) -> socket.socket:  # noqa: ARG002 - imaplib's signature
-        settings = self._settings
-        sock = socket.create_connection((settings.host, settings.port), settings.connect_timeout)
-        try:
-            self._opened(sock)
-            if self._context is not None:
-                sock = self._context.wrap_socket(sock, server_hostname=settings.host)
-        except BaseException:
-            sock.close()
-            raise
-        return sock  # connect_timeout holds for the greeting, too: a TLS port is silent to a plain client
 
 
 class _Client(imapclient.IMAPClient):  # type: ignore[misc,unused-ignore]
     def __init__(self, settings: ImapSettings, context: ssl.SSLContext | None, opened: Callable[[socket.socket], None]) -> None:
         implicit = settings.tls == "implicit"
-        self._make = lambda: _Wire(settings, context if implicit else None, opened)
+        self._make = lambda: Wire(settings, context if implicit else None, opened)
         timeout = imapclient.SocketTimeout(settings.connect_timeout, settings.read_timeout)
-        super().__init__(settings.host, settings.port, ssl=implicit, timeout=timeout)
+        super().__init__(  # type: ignore[no-untyped-call,unused-ignore]
+            settings.host, settings.port, ssl=implicit, timeout=timeout
+        )
         self.normalise_times = False
         self._imap.debug = 0  # IMAPClient sets 5, which formats every line for a log that nobody reads: 12 times slower
 
-    def _create_IMAP4(self) -> _Wire:  # noqa: N802 - IMAPClient's name
+    def _create_IMAP4(self) -> Wire:  # noqa: N802 - IMAPClient's name
         return self._make()
 
     def uid_command(self, name: str, *arguments: str) -> list[Any]:
@@ -129,38 +69,13 @@ class _Client(imapclient.IMAPClient):  # type: ignore[misc,unused-ignore]
         return [item for item in data if item is not None]
 
 
-def _loopback(host: str) -> bool:
-    try:
-        return host.lower() == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def ranges(uids: Iterable[int]) -> list[str]:
-    """Return ascending UID sets like "1:3,7", each short enough for one command (QQ refuses descending sets)."""
-    runs: list[list[int]] = []
-    for uid in sorted(set(uids)):
-        if runs and uid == runs[-1][1] + 1:
-            runs[-1][1] = uid
-        else:
-            runs.append([uid, uid])
-    sets: list[str] = []
-    for first, last in runs:
-        text = str(first) if first == last else f"{first}:{last}"
-        if sets and len(sets[-1]) + len(text) < SET_CHARACTERS:
-            sets[-1] += "," + text
-        else:
-            sets.append(text)
-    return sets
-
-
 class ImapSession:
     """One connection, used as a context manager; it logs in on entry. Not for two threads at once."""
 
     def __init__(self, settings: ImapSettings, secret: Callable[[], str]) -> None:
         if settings.tls not in ("implicit", "starttls", "none"):
             raise ConfigError(f"account {settings.account}: `tls` is implicit, starttls or none, not `{settings.tls}`")
-        if settings.tls == "none" and not _loopback(settings.host):
+        if settings.tls == "none" and not loopback(settings.host):
             raise ConfigError(
                 f"account {settings.account}: `tls` = none is allowed for this machine only, not for {settings.host}",
                 help='set `tls = "implicit"`',
@@ -169,15 +84,13 @@ class ImapSession:
         self._place = f"account {settings.account}, {settings.host}:{settings.port}"
         self._secret = secret
         self._client: _Client | None = None
-        self._cut_socket: socket.socket | None = None
-        self._expired = False
-        self._timer: threading.Timer | None = None
+        self._deadline = Deadline()
         self._mailbox, self._state = "", MailboxState(uidvalidity=0, uidnext=UNKNOWN_UIDNEXT, exists=0)
         self._sizes: dict[int, int] = {}
         self.login_method = ""
 
     def __enter__(self) -> Self:
-        self._arm(self._settings.deadline)
+        self._deadline.arm(self._settings.deadline)
         try:
             self._connect()
             self._login()
@@ -314,7 +227,7 @@ class ImapSession:
                     if passing(words_of(error)):
                         raise
                     if not part.isdigit():
-                        todo += [str(uid) for uid in _members(part)]
+                        todo += [str(uid) for uid in members(part)]
                     continue
                 for uid, item in answers:
                     value = read(uid, item) if uid in wanted else None
@@ -344,7 +257,7 @@ class ImapSession:
                     context = ssl.create_default_context(cafile=settings.ca_file)
                 except (OSError, ssl.SSLError) as error:
                     raise ConfigError(f"{self._place}: `ca_file` cannot be used: {error}") from error
-            self._client = _Client(settings, context, self._watch)
+            self._client = _Client(settings, context, self._deadline.watch)
         if settings.tls == "starttls":
             with self._doing("starting TLS"):
                 try:
@@ -415,53 +328,23 @@ class ImapSession:
         try:
             yield
         except Exception as error:
-            if self._expired:
+            if self._deadline.expired:
                 raise TemporaryError(
                     f"{self._place}: {doing}: the session took longer than {self._settings.deadline:g} seconds",
                     help="the next poll goes on where this one stopped",
                 ) from error
             raise fault(self._place, doing, error, tls=self._settings.tls, login=login) from error
 
-    def _watch(self, sock: socket.socket) -> None:
-        self._cut_socket = sock.dup()  # wrap_socket() detaches the first one
-        if self._expired:
-            self._cut()
-
-    def _arm(self, seconds: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = threading.Timer(seconds, self._cut)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def _cut(self) -> None:
-        self._expired = True
-        if self._cut_socket is not None:
-            with contextlib.suppress(OSError):
-                self._cut_socket.shutdown(socket.SHUT_RDWR)
-
     def _close(self, *, polite: bool) -> None:
         client, self._client = self._client, None
         if client is not None:
-            self._arm(LOGOUT_SECONDS)
+            self._deadline.arm(LOGOUT_SECONDS)
             with contextlib.suppress(Exception):
-                if polite and not self._expired:
+                if polite and not self._deadline.expired:
                     client.logout()
             with contextlib.suppress(Exception):
                 client.shutdown()
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._cut_socket is not None:
-            self._cut_socket.close()
-            self._cut_socket = None
-
-
-def _members(uid_set: str) -> list[int]:
-    found: list[int] = []
-    for run in uid_set.split(","):
-        first, _, last = run.partition(":")
-        found += range(int(first), int(last or first) + 1)
-    return found
+        self._deadline.end()
 
 
 def check_login(settings: ImapSettings, secret: Callable[[], str], mailboxes: Sequence[str] = ()) -> str:
@@ -469,7 +352,5 @@ def check_login(settings: ImapSettings, secret: Callable[[], str], mailboxes: Se
     with ImapSession(settings, secret) as session:
         opened = [f"{name} has {session.examine(name).exists} messages" for name in mailboxes]
         means = {"implicit": "TLS", "starttls": "STARTTLS", "none": "no encryption (this machine)"}[settings.tls]
-        return "; ".join(
-            [f"account {settings.account}: {settings.user} logged in to {settings.host}:{settings.port} with {means}, {session.login_method}"]
-            + opened
-        )
+        place = f"{settings.host}:{settings.port} with {means}, {session.login_method}"
+        return "; ".join([f"account {settings.account}: {settings.user} logged in to {place}", *opened])

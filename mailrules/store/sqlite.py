@@ -110,6 +110,10 @@ class Store(Outbox):
                 return message_of(rows[0])
         return None
 
+    def messages(self) -> list[StoredMessage]:
+        """Return all stored messages without their bytes, in the order they were taken in."""
+        return [message_of(row) for row in self._rows("SELECT *, NULL AS content FROM messages ORDER BY id")]
+
     def passed_over(self, key: MessageKey, header_digest: str, now: str) -> None:
         """Write down that a message is not for us."""
         self.passed_over_many([(key, header_digest)], now)

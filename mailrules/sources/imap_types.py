@@ -1,0 +1,103 @@
+"""What the IMAP source takes and gives, and UID sets as text.
+
+In: nothing. Out: ImapSettings, MailboxState, Header, Missing, Unfetchable; `ranges` and back.
+May not live here: any talking to a server.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from mailrules.errors import TemporaryError
+from mailrules.mail.message import MessageKey
+
+SET_CHARACTERS = 4_000  # Dovecot refuses a line of 84 KB, others of 8 KB (RFC 7162 section 4 asks for 8,192)
+UNKNOWN_UIDNEXT = 2**32  # above every UID: a server that does not say UIDNEXT must be searched
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImapSettings:
+    """How to reach one account. `deadline` is the wall-clock time in seconds that one session may take in all."""
+
+    account: str
+    host: str
+    port: int
+    tls: str
+    user: str
+    ca_file: str | None = None
+    connect_timeout: float = 15
+    read_timeout: float = 60
+    deadline: float = 600
+    max_message: int = 64 * 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailboxState:
+    """What EXAMINE or STATUS said; `uidnext` is above every UID where the server does not say."""
+
+    uidvalidity: int
+    uidnext: int
+    exists: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """The header fields that decide whether a message is a candidate, as bytes."""
+
+    key: MessageKey
+    size: int
+    received_at: datetime
+    block: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """A message that was asked for and not (wholly) answered: it stays pending, it is not gone."""
+
+    key: MessageKey
+
+
+class Unfetchable(TemporaryError):  # noqa: N818 - a state of a message, as the store calls it
+    """One message that cannot be had as it is; `reason` is for the user."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, help="see `max_message_mb`")
+        self.reason = reason
+
+
+def loopback(host: str) -> bool:
+    """Say whether a host is this machine."""
+    try:
+        return host.lower() == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def ranges(uids: Iterable[int]) -> list[str]:
+    """Return ascending UID sets like "1:3,7", each short enough for one command (QQ refuses descending sets)."""
+    runs: list[list[int]] = []
+    for uid in sorted(set(uids)):
+        if runs and uid == runs[-1][1] + 1:
+            runs[-1][1] = uid
+        else:
+            runs.append([uid, uid])
+    sets: list[str] = []
+    for first, last in runs:
+        text = str(first) if first == last else f"{first}:{last}"
+        if sets and len(sets[-1]) + len(text) < SET_CHARACTERS:
+            sets[-1] += "," + text
+        else:
+            sets.append(text)
+    return sets
+
+
+def members(uid_set: str) -> list[int]:
+    """Return the UIDs of a set that `ranges` made."""
+    found: list[int] = []
+    for run in uid_set.split(","):
+        first, _, last = run.partition(":")
+        found += range(int(first), int(last or first) + 1)
+    return found

@@ -1,0 +1,151 @@
+"""The store on real SQLite files."""
+
+import sqlite3
+import stat
+
+import pytest
+
+from mailrules.effects import Effect, Outcome, effect_key
+from mailrules.errors import StoreError, TemporaryError
+from mailrules.ledger import Authorization, Ledger, Obligation
+from mailrules.mail.message import MessageKey
+from mailrules.pipeline import Ingest
+from mailrules.store import Store
+
+NOW = "2026-03-01T00:00:00+00:00"
+LATER = "2026-03-01T01:00:00+00:00"
+
+
+def effect(action="notify", stage="", **args):
+    key = effect_key("auth-1", "2026-04-01", "r", action, "me", stage)
+    return Effect(
+        key=key, account="a", rule="r", action=action, target="me", stage=stage, authorization="auth-1", due="2026-04-01", args=args
+    )
+
+
+def ingest(*effects):
+    subject = Authorization(id="auth-1", account="a", system="s", developer_id="012345678901", developer="D", region="eu")
+    owed = Obligation(authorization="auth-1", due="2026-04-01", dated=True)
+    return Ingest(ledger=Ledger(), authorizations=(subject,), obligations=(owed,), effects=effects)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "new" / "store.db"
+
+
+@pytest.fixture
+def store(path):
+    with Store.open(path, now=NOW) as opened:
+        yield opened
+
+
+def test_five_identical_effects_make_one_task_and_the_ledger_comes_back(store):
+    assert [store.commit(ingest(effect("create_task", title="Renew")), now=NOW) for _ in range(5)] == [1, 0, 0, 0, 0]
+    assert [task["title"] for task in store.tasks("open")] == ["Renew"]
+    assert store.ledger().authorizations["auth-1"].developer_id == "012345678901"
+    assert store.ledger().obligations["auth-1", "2026-04-01"].dated is True
+    assert store.claim(now=NOW) == []
+    assert store.finish_task("1", LATER)["done_at"] == LATER
+
+
+def test_an_effect_is_claimed_once_and_a_settled_one_never_again(store):
+    store.commit(ingest(effect()), now=NOW)
+    (claim,) = store.claim(now=NOW)
+    assert store.claim(now=NOW) == []
+    store.settle(claim, Outcome(result="retry", why="busy"), NOW, LATER)
+    assert store.claim(now=NOW) == []
+    (again,) = store.claim(now=LATER)
+    assert (again.attempt, again.batch) == (2, claim.batch)
+    store.settle(again, Outcome(result="done", why="sent"), LATER)
+    assert store.claim(now="2027-01-01T00:00:00+00:00") == []
+
+
+def test_notifications_of_one_person_share_a_batch_that_a_retry_keeps(store):
+    store.commit(ingest(effect(), effect(stage="7 days before")), now=NOW)
+    claims = store.claim(now=NOW)
+    assert len({claim.batch for claim in claims}) == 1
+    store.settle(claims, Outcome(result="retry", why="busy"), NOW, LATER)
+    store.commit(ingest(effect(stage="at expires")), now=NOW)
+    batches = [claim.batch for claim in store.claim(now=LATER)]
+    assert sorted(batches.count(b) for b in set(batches)) == [1, 2]
+    assert claims[0].batch in batches
+
+
+def test_a_script_whose_claim_lapsed_is_unknown_and_a_safe_one_runs_again(store):
+    store.commit(ingest(effect("run_script", retry="never"), effect("run_script", stage="x", retry="safe")), now=NOW)
+    assert len(store.claim(now=NOW)) == 2
+    (again,) = store.claim(now=LATER)
+    assert (again.effect.stage, again.attempt) == ("x", 2)
+    assert [row["state"] for row in store.effects()] == ["unknown", "claimed"]
+    assert "may or may not have happened" in store.needs_person()[0]
+
+
+def test_only_one_script_that_may_run_once_is_claimed_at_a_time(store):
+    store.commit(ingest(effect("run_script"), effect("run_script", stage="x")), now=NOW)
+    assert [len(store.claim(now=NOW)) for _ in range(3)] == [1, 1, 0]
+
+
+def test_a_crash_inside_a_transaction_leaves_nothing(path, store):
+    with pytest.raises(ZeroDivisionError), store.transaction():
+        store.commit(ingest(effect("create_task", title="Renew")), now=NOW)
+        store.set_cursor("a", "INBOX", 1, 9, NOW)
+        raise ZeroDivisionError
+    assert (store.tasks(), store.effects(), store.cursor("a", "INBOX")) == ([], [], None)
+
+
+def test_a_message_has_one_row_and_a_cursor_moves(store):
+    key = MessageKey(account="a", mailbox="INBOX", uidvalidity=1, uid=7)
+    store.pending(key, "no text", NOW)
+    assert store.pending_uids("a", "INBOX", 1) == [7]
+    store.unfetchable(key, "too large", NOW)
+    assert store.pending_uids("a", "INBOX", 1) == []
+    assert "too large" in store.needs_person()[0]
+    store.passed_over(key, "abc", NOW)
+    assert store.needs_person() == []
+    store.set_cursor("a", "INBOX", 1, 7, NOW)
+    store.set_cursor("a", "INBOX", 2, 1, NOW)
+    assert (store.cursor("a", "INBOX").uidvalidity, store.cursor("a", "INBOX").uid) == (2, 1)
+
+
+def test_two_polls_at_once_are_told_apart(path, store):
+    with store.exclusive() as mine, Store.open(path, now=NOW) as other:
+        with other.exclusive() as theirs:
+            assert (mine, theirs) == (True, False)
+    with store.exclusive() as mine:
+        assert mine
+
+
+def test_the_file_is_private_and_set_up_to_lose_nothing(path, store):
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    settings = [store._rows(f"PRAGMA {name}")[0][0] for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")]
+    assert settings == ["wal", 2, 1, 10000]
+
+
+def test_a_newer_a_foreign_and_a_damaged_file_are_refused_in_a_sentence(tmp_path):
+    for name, sql in (("newer", "PRAGMA user_version=99"), ("foreign", "CREATE TABLE t (x)")):
+        connection = sqlite3.connect(tmp_path / name)
+        connection.execute(sql)
+        connection.close()
+    (tmp_path / "damaged").write_bytes(b"this is no database at all " * 100)
+    for name, words in (("newer", "newer mailrules"), ("foreign", "another program"), ("damaged", "is damaged")):
+        with pytest.raises(StoreError, match=words):
+            Store.open(tmp_path / name, now=NOW)
+
+
+def test_a_dry_run_writes_to_a_copy_only(path, store):
+    before = path.read_bytes()
+    with Store.scratch(path) as copy, copy.exclusive() as mine:
+        assert mine
+        copy.commit(ingest(effect("create_task", title="Renew"), effect()), now=NOW)
+        assert [e.action for e in copy.planned()] == ["notify", "create_task"]
+    assert path.read_bytes() == before
+    assert store.effects() == []
+
+
+def test_a_locked_store_is_a_temporary_error(path, store):
+    with Store.open(path, now=NOW) as other, store.transaction():
+        other._run("PRAGMA busy_timeout=50")
+        with pytest.raises(TemporaryError, match="busy"):
+            other.set_cursor("a", "INBOX", 1, 1, NOW)
