@@ -40,11 +40,13 @@ from mailrules.sources.imap_wire import Deadline, Wire
 __all__ = ["Header", "ImapSession", "ImapSettings", "MailboxState", "Missing", "Unfetchable", "check_login"]
 
 HEADERS = "BODY.PEEK[HEADER.FIELDS (FROM SENDER SUBJECT DATE TO MESSAGE-ID CONTENT-TYPE AUTHENTICATION-RESULTS)]"
+LOGOUT_SECONDS = 2
 HEADER_BATCH = 500
 BODY_BATCH = 50
 BODY_BATCH_BYTES = 8_000_000
 UID_WINDOW = 50_000  # imaplib gives up on a line of 1,000,000 bytes
 MAX_WINDOWS = 2_000
+LOGOUT_SECONDS = 2.0
 
 
 class _Client(imapclient.IMAPClient):  # type: ignore[misc,unused-ignore]
