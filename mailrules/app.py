@@ -13,15 +13,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mailrules.config import Account, Config, secret
+from mailrules.config import Account, Config
 from mailrules.errors import EXIT_CONFIG, EXIT_NEEDS_PERSON, ConfigError, MailrulesError, worst
 from mailrules.mail.message import MessageKey, RawMessage
-from mailrules.sources.imap import Header, ImapSession, ImapSettings
-from mailrules.store import Store
+from mailrules.secret import secret
+from mailrules.sources.imap import Header, ImapSession, ImapSettings, Missing
+from mailrules.store import Claim, Store
 
 if TYPE_CHECKING:
     from mailrules.effects import Effect
-    from mailrules.pipeline import Ingest
+    from mailrules.language.ast import MailStep
+    from mailrules.notices.candidates import Candidates
     from mailrules.ruleset import RuleSet
 
 HEADERS_AT_ONCE = 500
@@ -122,27 +124,31 @@ def why_not_live(rules: RuleSet, folder: Path, store: Store | None, files: list[
 
     if rules.errors:
         shown = "\n\n".join(render_problem(p, rules.sources.get(p.span.file, "")) for p in rules.errors)
-        return ConfigError(f"{len(rules.errors)} problem{'s' if len(rules.errors) > 1 else ''} in the rules\n\n{shown}", help="`mailrules check` shows them again")
+        return ConfigError(
+            f"{len(rules.errors)} problem{'s' if len(rules.errors) > 1 else ''} in the rules\n\n{shown}",
+            help="`mailrules check` shows them again",
+        )
     tested = hashlib.sha256(repr(files).encode()).hexdigest()
     if store is not None and store.meta_get("tested") == tested:
         return None
     failed = [r for r in run_tests(rules, mail_of_test(folder)) if r.failures]
     if failed:
         lines = [f'test "{r.name}": {r.failures[0]}' for r in failed[:5]]
-        return ConfigError("\n".join([f"{len(failed)} of the rules' own tests fail", *lines]), help="`mailrules test` shows all of it")
+        return ConfigError(
+            "\n".join([f"{len(failed)} of the rules' own tests fail", *lines]), help="`mailrules test` shows all of it"
+        )
     if store is not None:
         store.meta_set("tested", tested, clock().isoformat())
     return None
 
 
-def mail_of_test(folder: Path) -> Callable[..., bytes]:
+def mail_of_test(folder: Path) -> Callable[[MailStep, str], bytes]:
     """Return the function that finds a test's mail: inline, or a file relative to its rules file."""
 
-    def bytes_of(step: object, rules_path: str) -> bytes:
-        inline, path = getattr(step, "inline", None), getattr(step, "path", None)
-        if inline is not None:
-            return str(inline.value).encode()
-        return ((folder / rules_path).parent / str(path.value)).read_bytes()
+    def bytes_of(step: MailStep, rules_path: str) -> bytes:
+        if step.path is None:
+            return step.inline.value.encode() if step.inline else b""
+        return ((folder / rules_path).parent / step.path.value).read_bytes()
 
     return bytes_of
 
@@ -189,17 +195,25 @@ def _said_anew(store: Store, needs: list[str]) -> bool:
     return bool(needs)
 
 
-def imap_settings(account: Account) -> ImapSettings:
+def imap_settings(account: Account, max_message: int) -> ImapSettings:
     """Return what the IMAP source needs to know of an account."""
     return ImapSettings(
-        account=account.name, host=account.host, port=account.port, tls=account.tls, user=account.user, ca_file=account.ca_file
+        account=account.name,
+        host=account.host,
+        port=account.port,
+        tls=account.tls,
+        user=account.user,
+        ca_file=account.ca_file,
+        max_message=max_message,
     )
 
 
 def test_login(config: Config, name: str) -> str:
     """Log in to one account, look at its mailboxes read-only, and say in a sentence what worked."""
     account = config.account(name)
-    with ImapSession(imap_settings(account), secret(account.password, config.folder, f"account {name}")) as session:
+    with ImapSession(
+        imap_settings(account, config.max_message), secret(account.password, config.folder, f"account {name}")
+    ) as session:
         boxes = [f"{mailbox} ({session.examine(mailbox).exists} messages)" for mailbox in account.mailboxes]
     return f"account {name}: logged in to {account.host}:{account.port} as {account.user}; {', '.join(boxes)}"
 
@@ -208,10 +222,13 @@ def _poll_account(config: Config, account: Account, rules: RuleSet, store: Store
     from mailrules.notices.candidates import Candidates
 
     candidates = Candidates(
-        systems=rules.systems, wordings=rules.wordings, people=set(config.world.people.values()), everything=account.fetch == "all"
+        systems=rules.systems,
+        wordings=rules.wordings,
+        people=set(config.world.people.values()),
+        everything=account.fetch == "all",
     )
     password = secret(account.password, config.folder, f"account {account.name}")
-    with ImapSession(imap_settings(account), password) as session:
+    with ImapSession(imap_settings(account, config.max_message), password) as session:
         for mailbox in account.mailboxes:
             state = session.examine(mailbox)
             cursor = store.cursor(account.name, mailbox)
@@ -226,8 +243,8 @@ def _poll_account(config: Config, account: Account, rules: RuleSet, store: Store
 
 
 def _take(
-    config: Config, account: Account, rules: RuleSet, store: Store, session: ImapSession, candidates: Candidates,  # noqa: F821
-    headers: list[object], report: Report,
+    config: Config, account: Account, rules: RuleSet, store: Store, session: ImapSession, candidates: Candidates,
+    headers: list[Header | Missing], report: Report,
 ) -> None:  # fmt: skip
     """Decide from header fields alone, fetch the bodies of candidates in small batches, conclude and commit each batch."""
     passed: list[tuple[MessageKey, str]] = []
@@ -235,7 +252,7 @@ def _take(
     missing: list[MessageKey] = []
     for header in headers:
         if not isinstance(header, Header):
-            missing.append(header.key)  # type: ignore[attr-defined]
+            missing.append(header.key)
             continue
         report.seen += 1
         reason = candidates.reason(header.block)
@@ -278,7 +295,7 @@ def _conclude(
     reading = read(raw, rules, receiver=account.receiver, developers=config.world.developers)
     ledger = store.ledger()
     if store.known(reading.digest):
-        ingest: Ingest = Ingest(ledger=ledger, reading=reading)
+        ingest = Ingest(ledger=ledger, reading=reading)
     else:
         ingest = conclude(reading, ledger, rules, config.world, now)
         report.notices += sum(n.status in ("read", "unparsed") for n in reading.notices)
@@ -313,7 +330,9 @@ def ingest_documents(config: Config, documents: Iterable[RawMessage], account: A
         for document in documents:
             report.seen += 1
             with store.transaction():
-                _conclude(config, account, rules, store, replace(document, account=account.name), "taken in by hand", report)
+                _conclude(
+                    config, account, rules, store, replace(document, account=account.name), "taken in by hand", report
+                )
         _tick(config, rules, store)
         drain(config, store, outcome)
         outcome.needs = store.needs_person()
@@ -355,9 +374,9 @@ def drain(config: Config, store: Store, outcome: Outcome) -> None:
                 outcome.performed.append((claim.effect.action, claim.effect.target, f"{result.result}: {result.why}"))
 
 
-def _grouped(claims: list) -> list[list]:  # type: ignore[type-arg]
+def _grouped(claims: list[Claim]) -> list[list[Claim]]:
     """Put the notifications of one batch together; everything else stands alone."""
-    groups: dict[str, list] = {}  # type: ignore[type-arg]
+    groups: dict[str, list[Claim]] = {}
     for claim in claims:
         groups.setdefault(claim.batch or claim.effect.key, []).append(claim)
     return list(groups.values())

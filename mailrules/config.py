@@ -6,25 +6,34 @@ May not live here: pydantic or anything slow (every cron tick passes here); a se
 
 from __future__ import annotations
 
-import difflib
 import os
 import shutil
-import stat
-import subprocess
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import time
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from mailrules.config_values import Problems, address, seconds, suggest, time_zone
 from mailrules.decide import AccountFacts, Script, World
-from mailrules.errors import AuthError, ConfigError
+from mailrules.errors import ConfigError
 from mailrules.mail.auth import Receiver
 
 FILE = "mailrules.toml"
-TOP = ("timezone", "language", "rules", "store", "accounts", "smtp", "people", "scripts", "developers", "max_message_mb")
+TOP = (
+    "timezone",
+    "language",
+    "rules",
+    "store",
+    "accounts",
+    "smtp",
+    "people",
+    "scripts",
+    "developers",
+    "max_message_mb",
+)
 ACCOUNT = (
     "host", "port", "tls", "user", "password", "mailboxes", "region", "receiver", "timezone", "language", "day_starts",
     "fetch", "ca_file", "expiring_days",
@@ -34,7 +43,6 @@ SCRIPT = ("argv", "timeout", "retry", "changes_nothing", "cwd")
 SECRET = ("command", "file", "env", "credential", "keyring")
 PORTS = {"implicit": 993, "starttls": 143, "none": 143}
 SMTP_PORTS = {"implicit": 465, "starttls": 587, "none": 25}
-UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +99,7 @@ class Config:
             if account.name == name:
                 return account
         names = [a.name for a in self.accounts]
-        raise ConfigError(f"there is no account `{name}` in {self.path}", help=_suggest(name, names))
+        raise ConfigError(f"there is no account `{name}` in {self.path}", help=suggest(name, names))
 
     def rule_files(self) -> list[Path]:
         """Return the user's rule files in a fixed order; raises ConfigError for a pattern that fits nothing."""
@@ -100,43 +108,12 @@ class Config:
             base = Path(pattern)
             paths = sorted(base.parent.glob(base.name)) if base.is_absolute() else sorted(self.folder.glob(pattern))
             if not paths:
-                raise ConfigError(f"{self.path}: `rules` names {pattern}, and there is no such file", help="correct the path, or write a first rule there")
+                raise ConfigError(
+                    f"{self.path}: `rules` names {pattern}, and there is no such file",
+                    help="correct the path, or write a first rule there",
+                )
             found.extend(p for p in paths if p not in found)
         return found
-
-
-class _Problems:
-    def __init__(self, path: Path, text: str) -> None:
-        self.path, self.lines, self.found = path, text.splitlines(), list[str]()
-
-    def add(self, key: str, sentence: str) -> None:
-        last = key.rsplit(".", 1)[-1]
-        number = next((n for n, line in enumerate(self.lines, 1) if line.strip().startswith((last, f'"{last}"', f"[{key}"))), None)
-        self.found.append(f"{self.path}{f':{number}' if number else ''}: {sentence}")
-
-    def unknown(self, table: str, given: Mapping[str, Any], known: tuple[str, ...]) -> None:
-        for key in given:
-            if key not in known:
-                where = f" in [{table}]" if table else ""
-                self.add(f"{table}.{key}" if table else key, f"unknown key `{key}`{where}; {_suggest(key, known)}")
-
-    def take(self, table: str, given: Mapping[str, Any], key: str, kind: type | tuple[type, ...], default: Any = None, *, required: bool = False) -> Any:
-        value = given.get(key, default)
-        where = f"{table}.{key}" if table else key
-        if key not in given and required:
-            self.add(table, f"`{key}` is missing in [{table}]")
-            return default
-        if value is not None and (not isinstance(value, kind) or (kind is not bool and isinstance(value, bool))):
-            names = {str: "a text in quotes", int: "a whole number", list: "a list", dict: "a table", bool: "true or false"}
-            wanted = names.get(kind if isinstance(kind, type) else kind[0], "of another kind")
-            self.add(where, f"`{where}` must be {wanted}")
-            return default
-        return value
-
-
-def _suggest(word: str, known: Any) -> str:
-    near = difflib.get_close_matches(word, list(known), 1)
-    return f"did you mean `{near[0]}`?" if near else "known here: " + ", ".join(sorted(known))
 
 
 def find(path: str | None) -> Path:
@@ -144,7 +121,9 @@ def find(path: str | None) -> Path:
     if path or os.environ.get("MAILRULES_CONFIG"):
         chosen = Path(path or os.environ["MAILRULES_CONFIG"]).expanduser()
         if not chosen.is_file():
-            raise ConfigError(f"there is no configuration file {chosen}", help="`mailrules init --host HOST --user USER` writes one")
+            raise ConfigError(
+                f"there is no configuration file {chosen}", help="`mailrules init --host HOST --user USER` writes one"
+            )
         return chosen.absolute()
     here = Path(FILE)
     if here.is_file():
@@ -155,7 +134,10 @@ def find(path: str | None) -> Path:
     there = user_config_path("mailrules") / FILE
     if there.is_file():
         return there
-    raise ConfigError(f"no {FILE} here, and none at {there}", help="`mailrules init --host HOST --user USER` writes one; `mailrules demo` needs none")
+    raise ConfigError(
+        f"no {FILE} here, and none at {there}",
+        help="`mailrules init --host HOST --user USER` writes one; `mailrules demo` needs none",
+    )
 
 
 def load(path: str | None = None) -> Config:
@@ -169,19 +151,26 @@ def load(path: str | None = None) -> Config:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{chosen} is not valid TOML: {error}") from error
-    problems = _Problems(chosen, text)
+    problems = Problems(chosen, text)
     config = _build(chosen, data, problems)
     if problems.found:
         raise ConfigError("\n".join(problems.found), help=f"correct {chosen.name}; nothing was done")
     return config
 
 
-def _build(path: Path, data: dict[str, Any], problems: _Problems) -> Config:
+def _build(path: Path, data: dict[str, Any], problems: Problems) -> Config:
     problems.unknown("", data, TOP)
-    zone = _zone(problems, "timezone", os.environ.get("MAILRULES_TIMEZONE") or problems.take("", data, "timezone", str, "UTC"))
+    zone = time_zone(
+        problems, "timezone", os.environ.get("MAILRULES_TIMEZONE") or problems.take("", data, "timezone", str, "UTC")
+    )
     language = problems.take("", data, "language", str, "en")
-    people = {k: v for k, v in problems.take("", data, "people", dict, {}).items() if _address(problems, f"people.{k}", v)}
-    scripts = {name: _script(problems, name, table, path.parent) for name, table in problems.take("", data, "scripts", dict, {}).items()}
+    people = {
+        k: v for k, v in problems.take("", data, "people", dict, {}).items() if address(problems, f"people.{k}", v)
+    }
+    scripts = {
+        name: _script(problems, name, table, path.parent)
+        for name, table in problems.take("", data, "scripts", dict, {}).items()
+    }
     developers = {str(k): str(v) for k, v in problems.take("", data, "developers", dict, {}).items()}
     for number in developers:
         if len(number) != 12 or not number.isdigit():
@@ -219,7 +208,12 @@ def _origins(path: Path, data: dict[str, Any]) -> dict[str, tuple[str, str]]:
             flat[prefix] = ("(a reference)" if prefix.endswith("password") else repr(value), str(path))
 
     walk("", data)
-    for key, default in (("timezone", "UTC"), ("language", "en"), ("store", "state/mailrules.db"), ("max_message_mb", 25)):
+    for key, default in (
+        ("timezone", "UTC"),
+        ("language", "en"),
+        ("store", "state/mailrules.db"),
+        ("max_message_mb", 25),
+    ):
         flat.setdefault(key, (repr(default), "default"))
     for key, variable in (("timezone", "MAILRULES_TIMEZONE"), ("store", "MAILRULES_STORE")):
         if os.environ.get(variable):
@@ -227,33 +221,7 @@ def _origins(path: Path, data: dict[str, Any]) -> dict[str, tuple[str, str]]:
     return flat
 
 
-def _zone(problems: _Problems, key: str, name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        problems.add(key, f"`{name}` is no time zone; write it like America/Los_Angeles or Asia/Tokyo")
-        return ZoneInfo("UTC")
-
-
-def _address(problems: _Problems, key: str, value: object) -> bool:
-    good = isinstance(value, str) and value.count("@") == 1 and not any(c.isspace() or c in "<>,;" for c in value)
-    if not good:
-        problems.add(key, f"`{key}` must be one mail address")
-    return good
-
-
-def _seconds(problems: _Problems, key: str, value: object, default: float) -> float:
-    if value is None:
-        return default
-    text = str(value)
-    number, unit = text[:-1], text[-1:]
-    if number.isdigit() and unit in UNITS:
-        return int(number) * UNITS[unit]
-    problems.add(key, f'`{key}` must be a time with its unit, such as "60s" or "5m"')
-    return default
-
-
-def _script(problems: _Problems, name: str, table: Any, folder: Path) -> Script | None:
+def _script(problems: Problems, name: str, table: Any, folder: Path) -> Script | None:
     where = f"scripts.{name}"
     if not isinstance(table, dict):
         problems.add(where, f"[{where}] must be a table with argv")
@@ -268,44 +236,53 @@ def _script(problems: _Problems, name: str, table: Any, folder: Path) -> Script 
         problems.add(f"{where}.argv", "the program itself may not come from a template")
     if retry not in ("never", "safe"):
         problems.add(f"{where}.retry", f'`{where}.retry` is "safe" or left out')
-    program = argv[0] if os.path.isabs(argv[0]) or os.sep not in argv[0] else str(folder / argv[0])
+    program = argv[0] if Path(argv[0]).is_absolute() or os.sep not in argv[0] else str(folder / argv[0])
     if os.sep not in program:
         program = shutil.which(program) or program
     return Script(
-        argv=(program, *argv[1:]), timeout=min(_seconds(problems, f"{where}.timeout", table.get("timeout"), 60.0), 900.0),
+        argv=(program, *argv[1:]), timeout=min(seconds(problems, f"{where}.timeout", table.get("timeout"), 60.0), 900.0),
         retry=retry, changes_nothing=problems.take(where, table, "changes_nothing", bool, False),
         cwd=problems.take(where, table, "cwd", str),
     )  # fmt: skip
 
 
-def _tls(problems: _Problems, where: str, table: Mapping[str, Any], host: str) -> str:
+def _tls(problems: Problems, where: str, table: Mapping[str, Any], host: str) -> str:
     mode = str(problems.take(where, table, "tls", str, "implicit"))
     if mode not in PORTS:
         problems.add(f"{where}.tls", f"`{where}.tls` is implicit, starttls or none, not `{mode}`")
         return "implicit"
     if mode == "none" and not (host in ("localhost", "::1") or host.startswith("127.")):
-        problems.add(f"{where}.tls", f"`{where}.tls` = none is allowed for this machine only; {host} would see the password in the clear")
+        problems.add(
+            f"{where}.tls",
+            f"`{where}.tls` = none is allowed for this machine only; {host} would see the password in the clear",
+        )
     return mode
 
 
-def _port(problems: _Problems, where: str, table: Mapping[str, Any], default: int) -> int:
+def _port(problems: Problems, where: str, table: Mapping[str, Any], default: int) -> int:
     port = int(problems.take(where, table, "port", int, default))
     if not 1 <= port <= 65535:
         problems.add(f"{where}.port", f"`{where}.port` must be between 1 and 65535")
     return port
 
 
-def _password(problems: _Problems, where: str, value: object) -> Mapping[str, Any]:
+def _password(problems: Problems, where: str, value: object) -> Mapping[str, Any]:
     if isinstance(value, str):
-        problems.add(f"{where}.password", f'`{where}.password` stands there in the clear; refer to it: password = {{ command = ["pass", "show", "…"] }}, {{ file = "…" }} or {{ env = "…" }}')
+        problems.add(
+            f"{where}.password",
+            f'`{where}.password` stands there in the clear; refer to it: password = {{ command = ["pass", "show", "…"] }}, {{ file = "…" }} or {{ env = "…" }}',
+        )
         return {}
     if not isinstance(value, dict) or len(value) != 1 or next(iter(value)) not in SECRET:
-        problems.add(f"{where}.password", f"`{where}.password` must be one reference: {{ command = [...] }}, {{ file = \"…\" }} or {{ env = \"…\" }}")
+        problems.add(
+            f"{where}.password",
+            f'`{where}.password` must be one reference: {{ command = [...] }}, {{ file = "…" }} or {{ env = "…" }}',
+        )
         return {}
     return value
 
 
-def _account(problems: _Problems, name: str, table: dict[str, Any], zone: ZoneInfo, language: str) -> Account:
+def _account(problems: Problems, name: str, table: dict[str, Any], zone: ZoneInfo, language: str) -> Account:
     where = f"accounts.{name}"
     problems.unknown(where, table, ACCOUNT)
     host = problems.take(where, table, "host", str, "", required=True)
@@ -323,7 +300,7 @@ def _account(problems: _Problems, name: str, table: dict[str, Any], zone: ZoneIn
         starts = time(8)
     own = table.get("timezone")
     facts = AccountFacts(
-        name=name, zone=_zone(problems, f"{where}.timezone", str(own)) if own else zone,
+        name=name, zone=time_zone(problems, f"{where}.timezone", str(own)) if own else zone,
         language=problems.take(where, table, "language", str, language), region=region, day_starts=starts,
         warn_days=problems.take(where, table, "expiring_days", int, 30),
     )  # fmt: skip
@@ -336,7 +313,7 @@ def _account(problems: _Problems, name: str, table: dict[str, Any], zone: ZoneIn
     )  # fmt: skip
 
 
-def _receiver(problems: _Problems, where: str, value: object) -> Receiver | None:
+def _receiver(problems: Problems, where: str, value: object) -> Receiver | None:
     if value is None:
         return None
     if isinstance(value, dict) and set(value) == {"authserv_id"} and isinstance(value["authserv_id"], str):
@@ -347,79 +324,16 @@ def _receiver(problems: _Problems, where: str, value: object) -> Receiver | None
     return None
 
 
-def _smtp(problems: _Problems, table: dict[str, Any]) -> Smtp:
+def _smtp(problems: Problems, table: dict[str, Any]) -> Smtp:
     problems.unknown("smtp", table, SMTP)
     host = problems.take("smtp", table, "host", str, "", required=True)
     tls = _tls(problems, "smtp", table, host)
     sender = problems.take("smtp", table, "from", str, "", required=True)
     if sender:
-        _address(problems, "smtp.from", sender)
+        address(problems, "smtp.from", sender)
     user = problems.take("smtp", table, "user", str)
     return Smtp(
         host=host, tls=tls, port=_port(problems, "smtp", table, SMTP_PORTS[tls]), sender=sender, user=user,
         password=_password(problems, "smtp", table.get("password")) if user else None,
-        timeout=_seconds(problems, "smtp.timeout", table.get("timeout"), 60.0),
+        timeout=seconds(problems, "smtp.timeout", table.get("timeout"), 60.0),
     )  # fmt: skip
-
-
-def secret(reference: Mapping[str, Any], folder: Path, what: str) -> Callable[[], str]:
-    """Return a function that fetches a secret when it is needed. `what` names it in errors, which never hold it."""
-
-    def fetch() -> str:
-        source, value = next(iter(reference.items()))
-        try:
-            found = _FETCH[source](value, folder)
-        except AuthError as error:
-            raise AuthError(f"the password of {what} could not be had: {error}", help=error.help) from error
-        if not found:
-            raise AuthError(f"the password of {what} is empty", help=f"look at its reference {{ {source} = … }} in {FILE}")
-        return found
-
-    return fetch
-
-
-def _from_env(name: str, _folder: Path) -> str:
-    if name not in os.environ:
-        raise AuthError(f"the environment has no variable {name}", help=f"set {name} where mailrules is started")
-    return os.environ[name]
-
-
-def _from_file(name: str, folder: Path) -> str:
-    path = folder / Path(name).expanduser()
-    try:
-        mode = path.stat().st_mode
-        if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise AuthError(f"{path} can be read by others", help=f"chmod 600 {path}")
-        return path.read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise AuthError(f"{path} cannot be read: {error}") from error
-
-
-def _from_command(argv: list[str], folder: Path) -> str:
-    try:
-        done = subprocess.run(argv, cwd=folder, capture_output=True, timeout=10, check=False, stdin=subprocess.DEVNULL, text=True, encoding="utf-8")  # noqa: S603 - the user's own argv, no shell
-    except (OSError, subprocess.TimeoutExpired, ValueError, TypeError) as error:
-        raise AuthError(f"the command {argv[:1]} could not be run: {type(error).__name__}") from error
-    if done.returncode:
-        raise AuthError(f"the command {argv[:1]} ended with exit code {done.returncode}", help="run it by hand to see why")
-    return done.stdout.split("\n", 1)[0].rstrip("\r")
-
-
-def _from_credential(name: str, _folder: Path) -> str:
-    base = os.environ.get("CREDENTIALS_DIRECTORY")
-    if not base:
-        raise AuthError("CREDENTIALS_DIRECTORY is not set", help="start mailrules by a systemd unit with LoadCredential=")
-    return (Path(base) / name).read_text(encoding="utf-8").rstrip("\r\n")
-
-
-def _from_keyring(name: str, _folder: Path) -> str:
-    try:
-        import keyring  # type: ignore[import-not-found,unused-ignore]  # an optional extra
-    except ImportError as error:
-        raise AuthError("the keyring library is not installed", help="pip install keyring") from error
-    return str(keyring.get_password("mailrules", name) or "")
-
-
-_FETCH: dict[str, Callable[[Any, Path], str]] = {
-    "env": _from_env, "file": _from_file, "command": _from_command, "credential": _from_credential, "keyring": _from_keyring,
-}  # fmt: skip

@@ -98,9 +98,15 @@ def _decide_one(rule: Rule, situation: Situation, world: World) -> Decision:
         case OnTrigger(kinds=kinds, system=system):
             wanted = [kind.value for kind in kinds]
             if situation.kind not in wanted:
-                return Decision(rule=name, fired=False, reason=f"it waits for {' or '.join(wanted)}, and this is {situation.kind or 'a tick'}")
+                return Decision(
+                    rule=name,
+                    fired=False,
+                    reason=f"it waits for {' or '.join(wanted)}, and this is {situation.kind or 'a tick'}",
+                )
             if system and system.value != situation.system:
-                return Decision(rule=name, fired=False, reason=f"it waits for {system.value}, and this is {situation.system}")
+                return Decision(
+                    rule=name, fired=False, reason=f"it waits for {system.value}, and this is {situation.system}"
+                )
         case WhileTrigger(condition=condition):
             if situation.kind:
                 return Decision(rule=name, fired=False, reason="it looks at the ledger at every poll, not at a notice")
@@ -123,7 +129,11 @@ def _decide_one(rule: Rule, situation: Situation, world: World) -> Decision:
 
 def _first_failed(leaves: tuple[Leaf, ...]) -> str:
     failed = next((leaf for leaf in leaves if not leaf.held), None)
-    return f"`{failed.text}` does not hold: wanted {failed.wanted}, found {failed.found}" if failed else "its condition does not hold"
+    return (
+        f"`{failed.text}` does not hold: wanted {failed.wanted}, found {failed.found}"
+        if failed
+        else "its condition does not hold"
+    )
 
 
 def _rungs_due(rule: Rule, situation: Situation) -> list[tuple[ActionCall, str, EffectState]]:
@@ -135,7 +145,11 @@ def _rungs_due(rule: Rule, situation: Situation) -> list[tuple[ActionCall, str, 
         if day is None or situation.now < datetime.combine(day, account.day_starts, account.zone):
             continue
         days = abs(rung.offset.days)
-        stage = f"{days} days {'before' if rung.offset.days < 0 else 'after'} {rung.offset.anchor.value}" if days else f"at {rung.offset.anchor.value}"
+        stage = (
+            f"{days} days {'before' if rung.offset.days < 0 else 'after'} {rung.offset.anchor.value}"
+            if days
+            else f"at {rung.offset.anchor.value}"
+        )
         passed.append((day, rung.action, stage))
     latest = max((day for day, _, _ in passed), default=None)
     return [(action, stage, "planned" if day == latest else "missed") for day, action, stage in passed]
@@ -155,12 +169,13 @@ def _effects(
             problems.append(f"`{call.verb}` needs trust {needed}, and this is {situation.facts['trust']}")
             continue
         args: dict[str, Any] = {}
+        becomes: EffectState = state
         if state == "planned":
             try:
                 args = _arguments(call, kind, situation, world)
             except (TemplateProblem, ValueError) as error:
                 problems.append(str(error))
-                state, args = "failed", {"why": str(error)}
+                becomes, args = "failed", {"why": str(error)}
         key, count = "", 1
         while not key or key in effects:  # a rule may do the same to the same person twice; each is its own effect
             named = target if count == 1 else f"{target}#{count}"
@@ -168,7 +183,7 @@ def _effects(
             count += 1
         effects[key] = Effect(
             key=key, account=situation.account.name, rule=rule.name.value, action=kind, target=target, stage=stage,
-            authorization=situation.authorization, due=situation.due, args=args, state=state,
+            authorization=situation.authorization, due=situation.due, args=args, state=becomes,
         )  # fmt: skip
     return tuple(effects.values()), problems
 
@@ -195,11 +210,19 @@ def _arguments(call: ActionCall, kind: ActionKind, situation: Situation, world: 
         return {"title": mark + line, "due": due.isoformat() if due else None, "body": _about(facts)}
     if kind == "run_script":
         return _script_arguments(call, situation, world)
-    address = call.target.value if isinstance(call.target, Text) else world.people.get(call.target.value if call.target else "", "")
+    address = (
+        call.target.value
+        if isinstance(call.target, Text)
+        else world.people.get(call.target.value if call.target else "", "")
+    )
     if not address:
         raise ValueError(f"nobody is called `{call.target.value if isinstance(call.target, Name) else ''}` in [people]")
     subject = line or f"{facts['developer']}: authorization {facts['authorization']}"
-    args: dict[str, Any] = {"to": [address], "subject": mark + subject, "body": f"{mark}{text or subject}\n\n{_about(facts)}"}
+    args: dict[str, Any] = {
+        "to": [address],
+        "subject": mark + subject,
+        "body": f"{mark}{text or subject}\n\n{_about(facts)}",
+    }
     if kind == "forward":
         args["message"] = situation.message or None
     return args
@@ -208,7 +231,8 @@ def _arguments(call: ActionCall, kind: ActionKind, situation: Situation, world: 
 def _about(facts: Mapping[str, Any]) -> str:
     """Return what a person needs to act: which authorization, until when, where and how to renew it."""
     lines = [
-        f"Authorization: {facts['developer']}" + (f" (Developer ID {facts['developer_id']})" if facts["developer_id"] else ""),
+        f"Authorization: {facts['developer']}"
+        + (f" (Developer ID {facts['developer_id']})" if facts["developer_id"] else ""),
         f"Account: {facts['account']}",
         f"Expires: {facts['expires'] or 'no date was given'}",
         f"Trust: {facts['trust']}",
@@ -231,9 +255,14 @@ def _script_arguments(call: ActionCall, situation: Situation, world: World) -> d
         if len(argument) > MAX_ARGUMENT or any(ord(c) < 32 or ord(c) == 127 for c in argument):
             raise ValueError(f"an argument of `{name}` is too long or holds control characters")
         if argument.startswith("-") and not template.startswith("-"):
-            raise ValueError(f"an argument of `{name}` would begin with `-`; a value from mail may not look like an option")
+            raise ValueError(
+                f"an argument of `{name}` would begin with `-`; a value from mail may not look like an option"
+            )
         argv.append(argument)
-    plain = {k: (v.isoformat() if isinstance(v, date) else v.days if hasattr(v, "days") else v) for k, v in situation.facts.items()}
+    plain = {
+        k: (v.isoformat() if isinstance(v, date) else v.days if hasattr(v, "days") else v)
+        for k, v in situation.facts.items()
+    }
     return {
         "argv": argv, "timeout": script.timeout, "retry": script.retry, "cwd": script.cwd, "stdin": plain,
         "settle_hours": _hours(call),

@@ -86,7 +86,9 @@ class Ledger:
 
     def of(self, authorization: str) -> tuple[Obligation, ...]:
         """Return the obligations of one authorization, by deadline."""
-        return tuple(sorted((o for o in self.obligations.values() if o.authorization == authorization), key=lambda o: o.due))
+        return tuple(
+            sorted((o for o in self.obligations.values() if o.authorization == authorization), key=lambda o: o.due)
+        )
 
     def current(self, authorization: str) -> Obligation | None:
         """Return the obligation that waits for renewal, the latest first; None where nothing is owed."""
@@ -191,12 +193,21 @@ def observe(ledger: Ledger, seen: Sighting) -> Observed:
             subject = replace(subject, expires=seen.expires, assumed=False, revoked=False)
     elif seen.trust != "forged":
         ledger, subject, obligation = _warned(ledger, subject, seen, note)
-    note("notice", obligation.due if obligation else "", kind=seen.kind, trust=seen.trust, message=seen.message, expires=seen.expires)
+    note(
+        "notice",
+        obligation.due if obligation else "",
+        kind=seen.kind,
+        trust=seen.trust,
+        message=seen.message,
+        expires=seen.expires,
+    )
     ledger = ledger.with_(authorization=subject, obligation=obligation)
     return Observed(ledger=ledger, authorization=subject, obligation=obligation, events=tuple(events))
 
 
-def _warned(ledger: Ledger, subject: Authorization, seen: Sighting, note: Any) -> tuple[Ledger, Authorization, Obligation]:
+def _warned(
+    ledger: Ledger, subject: Authorization, seen: Sighting, note: Any
+) -> tuple[Ledger, Authorization, Obligation]:
     """Open or repeat the obligation that a warning speaks of."""
     dated = seen.expires is not None
     due = seen.expires or next(
@@ -205,7 +216,11 @@ def _warned(ledger: Ledger, subject: Authorization, seen: Sighting, note: Any) -
     former = ledger.obligations.get((subject.id, due))
     if former:
         repeated = replace(
-            former, trust=better(former.trust, seen.trust), notice=seen.kind, message=seen.message, reminders=former.reminders + 1
+            former,
+            trust=better(former.trust, seen.trust),
+            notice=seen.kind,
+            message=seen.message,
+            reminders=former.reminders + 1,
         )
         return ledger, subject, repeated
     state: ObligationState = "open"
@@ -242,7 +257,9 @@ def _settle_all(ledger: Ledger, authorization: str, at: str, *, before: str | No
     return ledger, closed
 
 
-def renewed(ledger: Ledger, authorization: str, *, at: str, day: date, expires: str | None = None, who: str = "a person") -> Observed:
+def renewed(
+    ledger: Ledger, authorization: str, *, at: str, day: date, expires: str | None = None, who: str = "a person"
+) -> Observed:
     """Take a person's word that it was renewed on `day`: settle what waits and assume a year, or the date given."""
     subject = ledger.authorizations[authorization]
     ledger, closed = _settle_all(ledger, authorization, at, before=None)
@@ -250,7 +267,11 @@ def renewed(ledger: Ledger, authorization: str, *, at: str, day: date, expires: 
         subject, expires=expires or (day + ASSUMED_TERM).isoformat(), assumed=expires is None, revoked=False
     )
     events = [Event(authorization=authorization, due=o.due, at=at, what="settled", detail={"by": who}) for o in closed]
-    events.append(Event(authorization=authorization, due="", at=at, what="renewed", detail={"expires": subject.expires, "by": who}))
+    events.append(
+        Event(
+            authorization=authorization, due="", at=at, what="renewed", detail={"expires": subject.expires, "by": who}
+        )
+    )
     ledger = ledger.with_(authorization=subject)
     return Observed(ledger=ledger, authorization=subject, obligation=None, events=tuple(events))
 
@@ -260,7 +281,9 @@ def enter(ledger: Ledger, seen: Sighting) -> Observed:
     return observe(ledger, replace(seen, kind="entered by hand", trust="confirmed", message=""))
 
 
-def grow(ledger: Ledger, today_of: Mapping[str, date], at: str, *, warn_days: int = 30) -> tuple[Ledger, tuple[Event, ...]]:
+def grow(
+    ledger: Ledger, today_of: Mapping[str, date], at: str, *, warn_days: int = 30
+) -> tuple[Ledger, tuple[Event, ...]]:
     """Let time pass: dates lapse, assumed or confirmed dates come near and open their obligation without any mail."""
     events = []
     for item in tuple(ledger.obligations.values()):
@@ -279,7 +302,9 @@ def grow(ledger: Ledger, today_of: Mapping[str, date], at: str, *, warn_days: in
         if date.fromisoformat(subject.expires) - today <= timedelta(days=warn_days):
             opened = Obligation(authorization=subject.id, due=subject.expires, dated=True, trust="confirmed", opened=at)
             ledger = ledger.with_(obligation=opened)
-            events.append(Event(authorization=subject.id, due=opened.due, at=at, what="opened", detail={"by": "the calendar"}))
+            events.append(
+                Event(authorization=subject.id, due=opened.due, at=at, what="opened", detail={"by": "the calendar"})
+            )
     return ledger, tuple(events)
 
 

@@ -49,12 +49,19 @@ class Ingest:
 
 
 def read(
-    raw: RawMessage, rules: RuleSet, *, receiver: Receiver | None = None, developers: Collection[str] = (), trust: Trust | None = None
+    raw: RawMessage,
+    rules: RuleSet,
+    *,
+    receiver: Receiver | None = None,
+    developers: Collection[str] = (),
+    trust: Trust | None = None,
 ) -> Reading:
     """Read one document. `trust` overrides what was found out about the sender (tests written in rule files only)."""
     message = parse_message(raw, receiver)
     notices = tuple(
-        replace(n, trust=trust, trust_reason="set by the test") if trust else with_trust(message, n, rules.systems, developers)
+        replace(n, trust=trust, trust_reason="set by the test")
+        if trust
+        else with_trust(message, n, rules.systems, developers)
         for n in recognize(message, rules.wordings, rules.systems)
     )
     return Reading(raw=raw, digest=hashlib.sha256(raw.content).hexdigest(), message=message, notices=notices)
@@ -95,7 +102,11 @@ def _conclude_notice(
     owed = observed.obligation
     if owed and (owed.history or owed.state == "settled"):
         why = "its date passed long ago: it is history" if owed.history else "a later date has been seen already"
-        return observed.ledger, tuple(Decision(rule=r.name.value, fired=False, reason=why) for r in rules.rules), observed.events
+        return (
+            observed.ledger,
+            tuple(Decision(rule=r.name.value, fired=False, reason=why) for r in rules.rules),
+            observed.events,
+        )
     situation = Situation(
         account=account, kind=notice.kind or "", system=notice.system or "", authorization=observed.authorization.id,
         due=owed.due if owed else seen.expires or today.isoformat(), message=reading.digest, now=now,
@@ -108,7 +119,11 @@ def _region(ledger: Ledger, seen: Sighting, told: str | None, account: AccountFa
     """Region from the notice's own link, else from the only record with the same id, else the account's default."""
     if told or not seen.developer_id:
         return told or account.region
-    regions = {a.region for a in ledger.authorizations.values() if a.account == seen.account and a.developer_id == seen.developer_id}
+    regions = {
+        a.region
+        for a in ledger.authorizations.values()
+        if a.account == seen.account and a.developer_id == seen.developer_id
+    }
     return regions.pop() if len(regions) == 1 else account.region
 
 
@@ -147,7 +162,9 @@ def tick(ledger: Ledger, rules: RuleSet, world: World, now: datetime) -> Ingest:
     return _ingest(before, ledger, list(events), decisions, None)
 
 
-def situation_of(subject: Authorization, owed: Obligation, account: AccountFacts, rules: RuleSet, now: datetime) -> Situation:
+def situation_of(
+    subject: Authorization, owed: Obligation, account: AccountFacts, rules: RuleSet, now: datetime
+) -> Situation:
     """Return what a `while` rule sees of one waiting deadline."""
     return Situation(
         account=account, kind="", system=subject.system, authorization=subject.id, due=owed.due, message=owed.message,
@@ -199,7 +216,9 @@ def _typed(value: str) -> object:
         return value
 
 
-def _ingest(before: Ledger, after: Ledger, events: list[Event], decisions: list[Decision], reading: Reading | None) -> Ingest:
+def _ingest(
+    before: Ledger, after: Ledger, events: list[Event], decisions: list[Decision], reading: Reading | None
+) -> Ingest:
     return Ingest(
         ledger=after, reading=reading, events=tuple(events), decisions=tuple(decisions),
         authorizations=tuple(a for k, a in after.authorizations.items() if before.authorizations.get(k) != a),

@@ -61,7 +61,11 @@ def vocabulary(people: Mapping[str, str] | None = None, scripts: Mapping[str, bo
 
 
 def load(
-    files: Sequence[tuple[str, str]], grammar: str, *, people: Mapping[str, str] | None = None, scripts: Mapping[str, bool] | None = None
+    files: Sequence[tuple[str, str]],
+    grammar: str,
+    *,
+    people: Mapping[str, str] | None = None,
+    scripts: Mapping[str, bool] | None = None,
 ) -> RuleSet:
     """Parse and check all files together and report every problem of every file at once."""
     parsed: list[RulesFile] = []
@@ -74,7 +78,10 @@ def load(
     problems.extend(found)
     problems.extend(_template_problems(definitions.rules))
     return RuleSet(
-        definitions=definitions, wordings=compile_wordings(definitions.notices), problems=tuple(problems), sources=dict(files)
+        definitions=definitions,
+        wordings=compile_wordings(definitions.notices),
+        problems=tuple(problems),
+        sources=dict(files),
     )
 
 

@@ -82,7 +82,9 @@ def _run_one(test: Test, path: str, rules: RuleSet, bytes_of: Callable[[MailStep
     for now in _polls(test, zone, [at for at, _, _ in waiting]):
         while waiting and waiting[0][0] <= now:
             at, step, content = waiting.pop(0)
-            raw = RawMessage(source=step.path.value if step.path else "inline", content=content, received_at=at, account=ACCOUNT)
+            raw = RawMessage(
+                source=step.path.value if step.path else "inline", content=content, received_at=at, account=ACCOUNT
+            )
             trust = step.trust.value if step.trust else None
             reading = read(raw, own, developers=world.developers, trust=trust)  # type: ignore[arg-type]
             run.notices.extend(reading.notices)
@@ -105,7 +107,8 @@ def _run_one(test: Test, path: str, rules: RuleSet, bytes_of: Callable[[MailStep
 
 def _world(rules: RuleSet, zone: ZoneInfo) -> World:
     """Names of people and scripts are whatever the rules say: a test needs no configuration."""
-    people, scripts = {}, {}
+    people: dict[str, str] = {}
+    scripts: dict[str, Script] = {}
     for rule in rules.rules:
         for call in (*rule.actions, *(rung.action for rung in rule.rungs)):
             if call.target is None:
@@ -143,7 +146,11 @@ def _place(span: Span) -> str:
 def _unmet(expected: Expectation, run: _Run, claimed: set[str], zone: ZoneInfo, last: datetime | None) -> str:
     """Return why an expectation is not met, or ""."""
     if expected.what == "nothing else":
-        others = [_describe(e, at, zone) for key, (e, at) in run.effects.items() if key not in claimed and e.state == "planned"]
+        others = [
+            _describe(e, at, zone)
+            for key, (e, at) in run.effects.items()
+            if key not in claimed and e.state == "planned"
+        ]
         return f"expected nothing else, and there is {'; '.join(others)}" if others else ""
     if expected.what == "authorization":
         return _wrong_state(expected, run, zone, last)
@@ -164,7 +171,16 @@ def _unmet(expected: Expectation, run: _Run, claimed: set[str], zone: ZoneInfo, 
             continue
         found.append(key)
     claimed.update(found)
-    label = " ".join(x for x in (expected.what, expected.target.value if expected.target else "", f'"{expected.text.value}"' if expected.text else "", f"on {expected.on}" if expected.on else "") if x)
+    label = " ".join(
+        x
+        for x in (
+            expected.what,
+            expected.target.value if expected.target else "",
+            f'"{expected.text.value}"' if expected.text else "",
+            f"on {expected.on}" if expected.on else "",
+        )
+        if x
+    )
     others = [_describe(e, at, zone) for e, at in run.effects.values() if e.state == "planned"]
     others += [f"rule `{rule}` held back: {why}" for rule, why in run.held_back.items()]
     return _wrong_count(label, expected.count, len(found), "; ".join(others))
@@ -173,8 +189,12 @@ def _unmet(expected: Expectation, run: _Run, claimed: set[str], zone: ZoneInfo, 
 def _wrong_count(label: str, wanted: int | None, found: int, others: str) -> str:
     if (wanted is None and found) or wanted == found:
         return ""
-    times = "at least once" if wanted is None else "never" if wanted == 0 else "once" if wanted == 1 else f"{wanted} times"
-    return f"expected {label} {times}, found {found} time{'' if found == 1 else 's'}. What there is: {others or 'nothing'}"
+    times = (
+        "at least once" if wanted is None else "never" if wanted == 0 else "once" if wanted == 1 else f"{wanted} times"
+    )
+    return (
+        f"expected {label} {times}, found {found} time{'' if found == 1 else 's'}. What there is: {others or 'nothing'}"
+    )
 
 
 def _texts(effect: Effect) -> tuple[str, ...]:

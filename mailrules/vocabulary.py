@@ -65,9 +65,13 @@ class ActionWord:
 
 
 ACTIONS: tuple[ActionWord, ...] = (
-    ActionWord("create task", "create_task", "", "required", ("due",), "", "put a task into the list of `mailrules tasks`"),
+    ActionWord(
+        "create task", "create_task", "", "required", ("due",), "", "put a task into the list of `mailrules tasks`"
+    ),
     ActionWord("notify", "notify", "person", "required", (), "", "write to somebody in [people]; one mail a poll"),
-    ActionWord("forward to", "forward", "person", "optional", (), "authenticated", "send the notice on, original attached"),
+    ActionWord(
+        "forward to", "forward", "person", "optional", (), "authenticated", "send the notice on, original attached"
+    ),
     ActionWord("run", "run_script", "script", "no", ("settle",), "bound", "start a script declared in mailrules.toml"),
 )
 

@@ -99,7 +99,9 @@ service imap-login {{
                 break
             time.sleep(0.05)
         log = self.folder / "log"
-        raise RuntimeError(f"Dovecot did not start: {log.read_text() if log.exists() else self.process.stderr.read()!r}")
+        raise RuntimeError(
+            f"Dovecot did not start: {log.read_text() if log.exists() else self.process.stderr.read()!r}"
+        )
 
     def _own(self) -> None:
         if os.geteuid() == 0:

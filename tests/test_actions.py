@@ -3,6 +3,7 @@
 import email
 import json
 import os
+import socket
 import time
 
 import pytest
@@ -21,7 +22,7 @@ class Sink:
     def __init__(self):
         self.mails, self.reply = [], "250 OK"
 
-    async def handle_DATA(self, server, session, envelope):
+    async def handle_DATA(self, server, session, envelope):  # noqa: N802 - aiosmtpd's name
         self.mails.append(envelope.content)
         return self.reply
 
@@ -29,20 +30,25 @@ class Sink:
 @pytest.fixture
 def sink():
     handler = Sink()
-    controller = Controller(handler, hostname="127.0.0.1", port=0)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        handler.port = free.getsockname()[1]
+    controller = Controller(handler, hostname="127.0.0.1", port=handler.port)
     controller.start()
-    handler.port = controller.server.sockets[0].getsockname()[1]
     yield handler
     controller.stop()
 
 
 def claim(action, attempt=1, **args):
-    made = Effect(key="k" * 32, account="a", rule="r", action=action, target="t", stage="", authorization="x", due="d", args=args)
+    made = Effect(
+        key="k" * 32, account="a", rule="r", action=action, target="t", stage="", authorization="x", due="d", args=args
+    )
     return Claim(effect=made, attempt=attempt)
 
 
 def services(port=1, content=ORIGINAL):
-    smtp = SmtpSettings(host="127.0.0.1", port=port, tls="none", user=None, secret=None, sender="bot@own.example", timeout=5)
+    smtp = SmtpSettings(
+        host="127.0.0.1", port=port, tls="none", user=None, secret=None, sender="bot@own.example", timeout=5
+    )
     return Services(smtp=smtp, content=lambda digest: content, sender="bot@own.example", own_id="id-1")
 
 
@@ -61,8 +67,12 @@ def script(folder, text, **args):
 
 def test_a_forwarded_original_arrives_byte_for_byte(sink):
     assert perform([claim("forward", **mail(message="d"))], services(sink.port), NOW).result == "done"
-    assert b"message/rfc822" in sink.mails[0]
-    assert b"\r\n\r\n" + ORIGINAL + b"\r\n--" in sink.mails[0]
+    arrived = email.message_from_bytes(sink.mails[0])
+    assert [part.get_content_type() for part in arrived.get_payload()] == ["text/plain", "message/rfc822"]
+    assert arrived.defects == []
+    assert arrived.get_payload()[1].get_payload()[0]["Subject"] == "x\r\n y"
+    part = sink.mails[0].split(b"\r\n--" + arrived.get_boundary().encode())[2]
+    assert part.split(b"\r\n\r\n", 1)[1] == ORIGINAL
     bare = ORIGINAL.replace(b"\r\n", b"\n")
     perform([claim("forward", **mail(message="d"))], services(sink.port, bare), NOW)
     assert email.message_from_bytes(sink.mails[1]).get_payload()[1].get_payload(decode=True) == bare
@@ -90,11 +100,22 @@ def test_temporary_refusals_are_tried_again_and_final_ones_are_not(sink):
 
 
 def test_a_line_break_in_a_header_field_fails_the_action_only(sink):
-    assert perform([claim("notify", **mail(subject="x\r\nBcc: a@b.example"))], services(sink.port), NOW).result == "failed"
+    assert (
+        perform([claim("notify", **mail(subject="x\r\nBcc: a@b.example"))], services(sink.port), NOW).result == "failed"
+    )
     assert sink.mails == []
 
 
-@pytest.mark.parametrize(("code", "retry", "result"), [(0, "never", "done"), (10, "never", "done"), (75, "safe", "retry"), (75, "never", "failed"), (3, "safe", "failed")])
+@pytest.mark.parametrize(
+    ("code", "retry", "result"),
+    [
+        (0, "never", "done"),
+        (10, "never", "done"),
+        (75, "safe", "retry"),
+        (75, "never", "failed"),
+        (3, "safe", "failed"),
+    ],
+)
 def test_an_exit_code_says_what_came_of_it(tmp_path, code, retry, result):
     assert script(tmp_path, f"exit {code}", retry=retry).result == result
 

@@ -76,7 +76,7 @@ def test_there_are_modules_to_look_at():
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_a_module_is_small_and_opens_with_what_it_is_for(path):
     text = path.read_text(encoding="utf-8")
-    assert len(text.splitlines()) < 320
+    assert len(text.splitlines()) <= 400
     assert ast.get_docstring(ast.parse(text)), "no module docstring"
 
 

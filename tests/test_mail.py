@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailrules.mail.headers import decode_field
+from mailrules.mail.html import html_to_text
 from mailrules.mail.message import Message, RawMessage
 from mailrules.mail.parse import parse_message
-from mailrules.mail.text import decode, html_to_text
+from mailrules.mail.text import decode
 
 
 def read(content: bytes, media_type: str = "message/rfc822") -> Message:

@@ -19,12 +19,22 @@ LATER = "2026-03-01T01:00:00+00:00"
 def effect(action="notify", stage="", **args):
     key = effect_key("auth-1", "2026-04-01", "r", action, "me", stage)
     return Effect(
-        key=key, account="a", rule="r", action=action, target="me", stage=stage, authorization="auth-1", due="2026-04-01", args=args
+        key=key,
+        account="a",
+        rule="r",
+        action=action,
+        target="me",
+        stage=stage,
+        authorization="auth-1",
+        due="2026-04-01",
+        args=args,
     )
 
 
 def ingest(*effects):
-    subject = Authorization(id="auth-1", account="a", system="s", developer_id="012345678901", developer="D", region="eu")
+    subject = Authorization(
+        id="auth-1", account="a", system="s", developer_id="012345678901", developer="D", region="eu"
+    )
     owed = Obligation(authorization="auth-1", due="2026-04-01", dated=True)
     return Ingest(ledger=Ledger(), authorizations=(subject,), obligations=(owed,), effects=effects)
 
@@ -109,9 +119,8 @@ def test_a_message_has_one_row_and_a_cursor_moves(store):
 
 
 def test_two_polls_at_once_are_told_apart(path, store):
-    with store.exclusive() as mine, Store.open(path, now=NOW) as other:
-        with other.exclusive() as theirs:
-            assert (mine, theirs) == (True, False)
+    with store.exclusive() as mine, Store.open(path, now=NOW) as other, other.exclusive() as theirs:
+        assert (mine, theirs) == (True, False)
     with store.exclusive() as mine:
         assert mine
 
@@ -119,7 +128,9 @@ def test_two_polls_at_once_are_told_apart(path, store):
 def test_the_file_is_private_and_set_up_to_lose_nothing(path, store):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    settings = [store._rows(f"PRAGMA {name}")[0][0] for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")]
+    settings = [
+        store._rows(f"PRAGMA {name}")[0][0] for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+    ]
     assert settings == ["wal", 2, 1, 10000]
 
 

@@ -32,19 +32,19 @@ class Services:
     own_id: str
 
 
-def _notify(effects: Sequence[Effect], attempt: int, batch: str, services: Services, now: str) -> Outcome:
+def _notify(effects: Sequence[Effect], _attempt: int, batch: str, services: Services, now: str) -> Outcome:
     if services.smtp is None:
         return _NO_SMTP
     return notify(effects, batch, services.smtp, services.own_id, now)
 
 
-def _forward(effects: Sequence[Effect], attempt: int, batch: str, services: Services, now: str) -> Outcome:
+def _forward(effects: Sequence[Effect], _attempt: int, _batch: str, services: Services, now: str) -> Outcome:
     if services.smtp is None:
         return _NO_SMTP
     return forward(effects[0], services.smtp, services.own_id, services.content, now)
 
 
-def _run_script(effects: Sequence[Effect], attempt: int, batch: str, services: Services, now: str) -> Outcome:
+def _run_script(effects: Sequence[Effect], attempt: int, _batch: str, _services: Services, _now: str) -> Outcome:
     return run_script(effects[0], attempt)
 
 
@@ -70,6 +70,6 @@ def perform(claims: Sequence[object], services: Services, now: str) -> Outcome:
         if len(effects) > 1 and effects[0].action != "notify":
             return Outcome(result="failed", why="only notifications can be performed together")
         outcome = action(effects, attempt, batch, services, now)
-    except Exception as error:  # noqa: BLE001 - an action that fails must not stop the others
+    except Exception as error:
         return Outcome(result="failed", why=f"the action failed: {type(error).__name__}: {error}")
     return dataclasses.replace(outcome, why=outcome.why.strip())

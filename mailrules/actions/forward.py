@@ -41,23 +41,24 @@ def _assemble(mail: EmailMessage, body: str, original: bytes, *, eight_bit: bool
     """Put the MIME parts around the bytes by hand: the library would parse and re-make the original."""
     text = EmailMessage(policy=SMTP)
     text.set_content(body, cte="base64" if not body.isascii() else None)
-    boundary = "=_" + hashlib.sha256(original).hexdigest()
-    while boundary.encode() in original:
-        boundary = "=_" + hashlib.sha256(boundary.encode()).hexdigest()
-    mail["MIME-Version"] = "1.0"
-    mail["Content-Type"] = f'multipart/mixed; boundary="{boundary}"'
+    boundary = hashlib.sha256(original).hexdigest()[:40].encode()
+    while boundary in original:
+        boundary = hashlib.sha256(boundary).hexdigest()[:40].encode()
+    encoding = b"7bit"
     if _fits(original, eight_bit=eight_bit):
         encoding = b"7bit" if original.isascii() else b"8bit"
         part = b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: " + encoding + b"\r\n\r\n" + original
-        mail["Content-Transfer-Encoding"] = encoding.decode()
     else:
         lines = base64.encodebytes(original).replace(b"\n", b"\r\n")
         part = (
             b"Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n"
             b'Content-Disposition: attachment; filename="original.eml"\r\n\r\n' + lines
         )
-    line = b"\r\n--" + boundary.encode()
-    head = mail.as_bytes().rstrip(b"\r\n") + b"\r\n"
+    line = b"\r\n--" + boundary
+    # Written here and not set on `mail`: the library would fold the boundary, and add an empty multipart of its own.
+    mime = b'MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="' + boundary + b'"\r\n'
+    mime += b"Content-Transfer-Encoding: " + encoding + b"\r\n"
+    head = mail.as_bytes().rstrip(b"\r\n") + b"\r\n" + mime
     return head + line + b"\r\n" + text.as_bytes() + line + b"\r\n" + part + line + b"--\r\n"
 
 

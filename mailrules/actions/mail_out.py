@@ -107,4 +107,6 @@ def _loopback(host: str) -> bool:
 
 
 def _refusals(refused: dict[str, tuple[int, bytes]]) -> str:
-    return "; ".join(f"{who} was refused: {code} {text.decode('utf-8', 'replace')}" for who, (code, text) in refused.items())
+    return "; ".join(
+        f"{who} was refused: {code} {text.decode('utf-8', 'replace')}" for who, (code, text) in refused.items()
+    )

@@ -80,6 +80,6 @@ def end(process: subprocess.Popen[bytes], others: set[int], how: signal.Signals)
         for pid in left - {process.pid}:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
-        if process.returncode is not None and not left - {process.pid} or time.monotonic() > until:
+        if (process.returncode is not None and not left - {process.pid}) or time.monotonic() > until:
             return
         time.sleep(0.01)

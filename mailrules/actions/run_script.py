@@ -57,7 +57,13 @@ def run_script(effect: Effect, attempt: int) -> Outcome:
     seconds = float(args.get("timeout") or 60)
     with tempfile.TemporaryDirectory(prefix="mailrules-", ignore_cleanup_errors=True) as private:
         try:
-            code, output = _run([str(program), *argv[1:]], environment, args.get("cwd") or private, dict(args.get("stdin") or {}), seconds)
+            code, output = _run(
+                [str(program), *argv[1:]],
+                environment,
+                args.get("cwd") or private,
+                dict(args.get("stdin") or {}),
+                seconds,
+            )
         except (OSError, ValueError) as error:
             return Outcome(result="failed", why=f"the script {program} could not be started: {error}")
     return _outcome(code, output, seconds, safe=args.get("retry") == "safe")
@@ -101,7 +107,9 @@ def _unsafe(program: Path) -> str:
     return "" if os.access(real, os.X_OK) else f"the script {program} is not executable"
 
 
-def _run(argv: list[str], environment: dict[str, str], cwd: str, data: dict[str, object], seconds: float) -> tuple[int | None, str]:
+def _run(
+    argv: list[str], environment: dict[str, str], cwd: str, data: dict[str, object], seconds: float
+) -> tuple[int | None, str]:
     output = _Output()
     with tempfile.TemporaryFile() as given, adopt_orphans():
         given.write(json.dumps(data, ensure_ascii=False, default=str).encode())
@@ -128,7 +136,9 @@ def _run(argv: list[str], environment: dict[str, str], cwd: str, data: dict[str,
     return (None if late else process.returncode), output.text()
 
 
-def _watch(process: subprocess.Popen[bytes], selector: selectors.BaseSelector, pipe: int, output: _Output, until: float) -> bool:
+def _watch(
+    process: subprocess.Popen[bytes], selector: selectors.BaseSelector, pipe: int, output: _Output, until: float
+) -> bool:
     """Read until the script has ended (True) or the time is up (False)."""
     listening = True
     while process.poll() is None:

@@ -37,7 +37,7 @@ def main() -> NoReturn:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    except Exception as error:  # noqa: BLE001 - the last line of defense: a sentence instead of a traceback
+    except Exception as error:
         if os.environ.get("MAILRULES_DEBUG"):
             raise
         sys.stderr.write(

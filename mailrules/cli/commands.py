@@ -31,7 +31,9 @@ def _version(value: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which mailrules this is.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which mailrules this is.")
+    ] = False,
 ) -> None:
     """Watches an inbox for notices that an authorization of your Amazon selling account is about to lapse."""
 
@@ -42,7 +44,6 @@ app.command()(work.poll)
 app.command()(work.read)
 app.command()(work.ingest)
 app.command()(rules.check)
-app.command("format")(rules.format_rules)
 app.command()(rules.test)
 app.command()(rules.explain)
 app.add_typer(listings.authorizations, name="authorizations")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 
@@ -16,18 +16,33 @@ from mailrules.cli.options import AsJson, ConfigPath
 from mailrules.cli.output import emit, safe
 from mailrules.errors import UsageError
 
-authorizations = typer.Typer(help="The authorizations by deadline; add one, or say that one was renewed.", rich_markup_mode=None)
+authorizations = typer.Typer(
+    help="The authorizations by deadline; add one, or say that one was renewed.", rich_markup_mode=None
+)
 tasks = typer.Typer(help="The tasks; mark one done.", rich_markup_mode=None)
 effects = typer.Typer(help="What was done, is to be done, or waits for a person.", rich_markup_mode=None)
 
-AUTHORIZATION = ("id", "account", "system", "developer_id", "developer", "region", "expires", "days_left", "state", "trust", "assumed")
+AUTHORIZATION = (
+    "id",
+    "account",
+    "system",
+    "developer_id",
+    "developer",
+    "region",
+    "expires",
+    "days_left",
+    "state",
+    "trust",
+    "assumed",
+)
 TASK = ("id", "title", "due", "status", "rule", "authorization")
 EFFECT = ("id", "rule", "action", "target", "stage", "state", "attempts", "authorization")
 
 
 @contextmanager
 def _opened(config: str | None) -> Iterator[tuple[Any, Any, datetime]]:
-    from mailrules import app, config as configuration
+    from mailrules import app
+    from mailrules import config as configuration
     from mailrules.store import Store
 
     loaded = configuration.load(config)
@@ -73,7 +88,12 @@ def list_authorizations(context: typer.Context, config: ConfigPath = None, as_js
     """List the authorizations by deadline."""
     if context.invoked_subcommand is None:
         with _opened(config) as (loaded, store, now):
-            emit(_rows(loaded, store.ledger(), now), AUTHORIZATION, as_json=as_json, empty="no authorization is known yet")
+            emit(
+                _rows(loaded, store.ledger(), now),
+                AUTHORIZATION,
+                as_json=as_json,
+                empty="no authorization is known yet",
+            )
 
 
 @authorizations.command("add")
@@ -81,9 +101,11 @@ def add_authorization(
     account: Annotated[str, typer.Option("--account", help="The account of mailrules.toml.")],
     system: Annotated[str, typer.Option("--system", help="The system it belongs to, such as amazon.")],
     developer: Annotated[str, typer.Option("--developer", help="The developer's nickname.")],
-    developer_id: Annotated[Optional[str], typer.Option("--developer-id", help="The 12 digits, also written 4-4-4.")] = None,
-    region: Annotated[Optional[str], typer.Option("--region", help="na, eu or fe.")] = None,
-    expires: Annotated[Optional[str], typer.Option("--expires", help="The day it lapses, YYYY-MM-DD.")] = None,
+    developer_id: Annotated[
+        str | None, typer.Option("--developer-id", help="The 12 digits, also written 4-4-4.")
+    ] = None,
+    region: Annotated[str | None, typer.Option("--region", help="na, eu or fe.")] = None,
+    expires: Annotated[str | None, typer.Option("--expires", help="The day it lapses, YYYY-MM-DD.")] = None,
     config: ConfigPath = None,
 ) -> None:
     """Enter an authorization by hand: it gets the same reminders as one that a notice named."""
@@ -114,7 +136,9 @@ def add_authorization(
                     id=authorization_id(account, system, seen.developer_id or seen.developer, seen.region), account=account, system=system,
                     developer_id=seen.developer_id, developer=seen.developer, region=seen.region, first_seen=seen.at,
                 )  # fmt: skip
-                observed = Observed(ledger=ledger.with_(authorization=subject), authorization=subject, obligation=None, events=())
+                observed = Observed(
+                    ledger=ledger.with_(authorization=subject), authorization=subject, obligation=None, events=()
+                )
             _commit(store, ledger, observed, now)
         typer.echo(observed.authorization.id)
 
@@ -122,7 +146,9 @@ def add_authorization(
 @authorizations.command("renewed")
 def mark_renewed(
     authorization: Annotated[str, typer.Argument(metavar="ID", help="The authorization's id, or its Developer ID.")],
-    expires: Annotated[Optional[str], typer.Option("--expires", help="The new day; else a year from today is assumed.")] = None,
+    expires: Annotated[
+        str | None, typer.Option("--expires", help="The new day; else a year from today is assumed.")
+    ] = None,
     config: ConfigPath = None,
 ) -> None:
     """Say that an authorization was renewed: what waits for it is settled."""
@@ -138,14 +164,19 @@ def mark_renewed(
             digits = authorization.replace("-", "")
             fitting = [a for a in ledger.authorizations.values() if authorization == a.id or digits == a.developer_id]
             if len(fitting) != 1:
-                raise UsageError(f"{'no' if not fitting else 'more than one'} authorization is called {authorization}", help="`mailrules authorizations` lists their ids")
+                raise UsageError(
+                    f"{'no' if not fitting else 'more than one'} authorization is called {authorization}",
+                    help="`mailrules authorizations` lists their ids",
+                )
             account = loaded.world.accounts.get(fitting[0].account)
             day = now.astimezone(account.zone if account else None).date()
             if new and new <= (fitting[0].expires or "") and not fitting[0].assumed:
                 raise UsageError(f"{new} is not later than {fitting[0].expires}, so nothing was renewed")
             observed = renewed(ledger, fitting[0].id, at=now.isoformat(), day=day, expires=new)
             _commit(store, ledger, observed, now)
-        typer.echo(f"{safe(observed.authorization.developer)}: renewed, {'assumed to last' if observed.authorization.assumed else 'lasts'} until {observed.authorization.expires}")
+        typer.echo(
+            f"{safe(observed.authorization.developer)}: renewed, {'assumed to last' if observed.authorization.assumed else 'lasts'} until {observed.authorization.expires}"
+        )
 
 
 @tasks.callback(invoke_without_command=True)
@@ -163,7 +194,9 @@ def list_tasks(
 
 
 @tasks.command("done")
-def finish_task(task: Annotated[str, typer.Argument(metavar="ID", help="The task's id.")], config: ConfigPath = None) -> None:
+def finish_task(
+    task: Annotated[str, typer.Argument(metavar="ID", help="The task's id.")], config: ConfigPath = None
+) -> None:
     """Mark a task done: its deadline is settled, and a year from today is assumed until a source speaks."""
     from mailrules.ledger import renewed
 
@@ -180,7 +213,12 @@ def finish_task(task: Annotated[str, typer.Argument(metavar="ID", help="The task
             if waiting and waiting.state in ("open", "lapsed"):
                 account = loaded.world.accounts.get(row["account"])
                 day = now.astimezone(account.zone if account else None).date()
-                _commit(store, ledger, renewed(ledger, row["authorization"], at=now.isoformat(), day=day, who=f"task {task} done"), now)
+                _commit(
+                    store,
+                    ledger,
+                    renewed(ledger, row["authorization"], at=now.isoformat(), day=day, who=f"task {task} done"),
+                    now,
+                )
         typer.echo(f"done: {safe(row['title'])}")
 
 
@@ -189,17 +227,26 @@ def list_effects(context: typer.Context, config: ConfigPath = None, as_json: AsJ
     """List what was done, is to be done, or waits for a person."""
     if context.invoked_subcommand is None:
         with _opened(config) as (_, store, _now):
-            emit([{c: row[c] for c in EFFECT} for row in store.effects()], EFFECT, as_json=as_json, empty="nothing was asked for yet")
+            emit(
+                [{c: row[c] for c in EFFECT} for row in store.effects()],
+                EFFECT,
+                as_json=as_json,
+                empty="nothing was asked for yet",
+            )
 
 
 def _act(name: str, meaning: str, allowed: tuple[str, ...], state: str) -> None:
-    def act(effect: Annotated[str, typer.Argument(metavar="ID", help="The effect's id.")], config: ConfigPath = None) -> None:
+    def act(
+        effect: Annotated[str, typer.Argument(metavar="ID", help="The effect's id.")], config: ConfigPath = None
+    ) -> None:
         with _opened(config) as (_, store, now):
             row = next((r for r in store.effects() if r["id"] == effect), None)
             if row is None:
                 raise UsageError(f"there is no effect {effect}", help="`mailrules effects` lists their ids")
             if row["state"] not in allowed:
-                raise UsageError(f"effect {effect} is {row['state']}; only {' or '.join(allowed)} can be taken with `{name}`")
+                raise UsageError(
+                    f"effect {effect} is {row['state']}; only {' or '.join(allowed)} can be taken with `{name}`"
+                )
             store.set_effect_state(effect, state, now.isoformat())
             typer.echo(f"{effect}: {state}")
 
@@ -207,7 +254,12 @@ def _act(name: str, meaning: str, allowed: tuple[str, ...], state: str) -> None:
     effects.command(name)(act)
 
 
-_act("approve", "Say that an unknown or failed effect has happened, or needs nothing more.", ("unknown", "failed"), "done")
+_act(
+    "approve",
+    "Say that an unknown or failed effect has happened, or needs nothing more.",
+    ("unknown", "failed"),
+    "done",
+)
 _act("retry", "Try a failed or unknown effect again at the next poll.", ("unknown", "failed"), "planned")
 _act("cancel", "Give up an effect that waits.", ("planned", "unknown", "failed"), "cancelled")
 _act("redo", "Ask for a finished effect once more, on purpose.", ("done", "missed", "cancelled"), "planned")

@@ -1,4 +1,4 @@
-"""The commands for authors of rules: check, format, test, explain.
+"""The commands for authors of rules: check, test, explain.
 
 In: paths, codes, messages. Out: problems with their places, test results, reasons. May not live here: the language.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 
@@ -16,12 +16,16 @@ from mailrules.cli.options import AsJson, ConfigPath
 from mailrules.cli.output import safe
 from mailrules.errors import EXIT_CHECK_FAILED, EXIT_CONFIG, ConfigError, UsageError
 
-Paths = Annotated[Optional[list[str]], typer.Argument(metavar="[PATH...]", help="Rules files or folders of them; else those of the configuration.")]
+Paths = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[PATH...]", help="Rules files or folders of them; else those of the configuration."),
+]
 
 
 def _sources(paths: list[str] | None, config: str | None) -> tuple[list[tuple[str, str]], Any, Path]:
     """Return (files, configuration or None, folder that test mails count from)."""
-    from mailrules import app, config as configuration
+    from mailrules import app
+    from mailrules import config as configuration
     from mailrules.shipped import shipped_rules, shipped_text
 
     loaded = None
@@ -62,34 +66,6 @@ def check(paths: Paths = None, config: ConfigPath = None) -> None:
     typer.echo(f"{counted}: all good")
 
 
-def format_rules(
-    paths: Paths = None,
-    check_only: Annotated[bool, typer.Option("--check", help="Change nothing; exit code 1 where a file would change.")] = False,
-    config: ConfigPath = None,
-) -> None:
-    """Put rules files into the one layout; comments stay."""
-    from mailrules.language.format import format_file
-    from mailrules.language.parse import parse
-    from mailrules.shipped import grammar_text
-
-    files, loaded, _ = _sources(paths, config)
-    folder = Path() if paths or loaded is None else loaded.folder
-    changed = 0
-    for name, text in files:
-        target = folder / name
-        if not target.is_file() or name.startswith("rules/notices/"):
-            continue
-        if any(p.is_error for p in parse(text, name, grammar_text())[1]):
-            raise ConfigError(f"{name} cannot be read, so it was left as it is", help=f"mailrules check {name}")
-        new = format_file(text, name, grammar_text())
-        if new != text:
-            changed += 1
-            typer.echo(name)
-            if not check_only:
-                target.write_text(new, encoding="utf-8")
-    raise typer.Exit(EXIT_CHECK_FAILED if check_only and changed else 0)
-
-
 def test(paths: Paths = None, config: ConfigPath = None) -> None:
     """Run the tests written in rules files. Exit code 1 where one fails."""
     from mailrules import app
@@ -102,7 +78,11 @@ def test(paths: Paths = None, config: ConfigPath = None) -> None:
         for problem in rules.errors:
             typer.echo(render_problem(problem, rules.sources.get(problem.span.file, "")) + "\n", err=True)
         raise typer.Exit(EXIT_CONFIG)
-    wanted = {name for name, _ in files} if not paths else {name for name, _ in files if not name.startswith("rules/notices/")}
+    wanted = (
+        {name for name, _ in files}
+        if not paths
+        else {name for name, _ in files if not name.startswith("rules/notices/")}
+    )
     results = [r for r in run_tests(rules, app.mail_of_test(folder)) if r.span.file in wanted]
     failed = [r for r in results if r.failures]
     for result in failed:
@@ -114,7 +94,12 @@ def test(paths: Paths = None, config: ConfigPath = None) -> None:
 
 
 def explain(
-    what: Annotated[str, typer.Argument(metavar="MESSAGE|CODE", help="A file, a stored message's id or Message-ID, or a code such as E012.")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="MESSAGE|CODE", help="A file, a stored message's id or Message-ID, or a code such as E012."
+        ),
+    ],
     config: ConfigPath = None,
     as_json: AsJson = False,
 ) -> None:
@@ -129,7 +114,8 @@ def explain(
 
 
 def _explain_message(what: str, config: str | None, *, as_json: bool) -> None:
-    from mailrules import app, config as configuration
+    from mailrules import app
+    from mailrules import config as configuration
     from mailrules.mail.message import RawMessage
     from mailrules.notices.candidates import Candidates
     from mailrules.pipeline import conclude, read
@@ -146,16 +132,28 @@ def _explain_message(what: str, config: str | None, *, as_json: bool) -> None:
     else:
         stored = store.message(what)
         if stored is None:
-            raise UsageError(f"there is no file and no stored message {what}", help="name a file, a Message-ID, or an id that `mailrules poll` stored")
+            raise UsageError(
+                f"there is no file and no stored message {what}",
+                help="name a file, a Message-ID, or an id that `mailrules poll` stored",
+            )
         if stored.content is None:
             raise UsageError(f"the bytes of {what} have been purged; only what was read is kept")
-        found = [RawMessage(source=what, content=stored.content, received_at=stored.received_at, account=stored.account)]
+        found = [
+            RawMessage(source=what, content=stored.content, received_at=stored.received_at, account=stored.account)
+        ]
         account = next((a for a in loaded.accounts if a.name == stored.account), account)
-    candidates = Candidates(systems=rules.systems, wordings=rules.wordings, people=set(loaded.world.people.values()), everything=account.fetch == "all")
+    candidates = Candidates(
+        systems=rules.systems,
+        wordings=rules.wordings,
+        people=set(loaded.world.people.values()),
+        everything=account.fetch == "all",
+    )
     for raw in found:
         from dataclasses import replace
 
-        reading = read(replace(raw, account=account.name), rules, receiver=account.receiver, developers=loaded.world.developers)
+        reading = read(
+            replace(raw, account=account.name), rules, receiver=account.receiver, developers=loaded.world.developers
+        )
         ingest = conclude(reading, ledger, rules, loaded.world, app.clock())
         block = raw.content.replace(b"\r\n", b"\n").split(b"\n\n", 1)[0]
         row = {
@@ -173,13 +171,18 @@ def _explain_message(what: str, config: str | None, *, as_json: bool) -> None:
 
 
 def _show_explanation(row: dict[str, Any]) -> None:
-    typer.echo(f"{safe(row['source'])}\n  fetched because: {row['candidate'] or 'it would be passed over: no system knows its sender, no wording fits its subject'}")
+    typer.echo(
+        f"{safe(row['source'])}\n  fetched because: {row['candidate'] or 'it would be passed over: no system knows its sender, no wording fits its subject'}"
+    )
     for notice in row["notices"]:
         typer.echo(f"  {notice['status']} {notice['notice'] or ''} {safe(notice['reason'])}".rstrip())
         typer.echo(f"    trust {notice['trust']}: {safe(notice['trust_reason'])}")
         for name, value in notice["fields"].items():
             typer.echo(f"    {name}: {safe(value)}")
     for rule in row["rules"]:
-        typer.echo(f"  rule `{safe(rule['rule'])}` {'fires' if rule['fired'] else 'holds back'}" + (f": {safe(rule['reason'])}" if rule["reason"] else ""))
+        typer.echo(
+            f"  rule `{safe(rule['rule'])}` {'fires' if rule['fired'] else 'holds back'}"
+            + (f": {safe(rule['reason'])}" if rule["reason"] else "")
+        )
     if not row["rules"]:
         typer.echo("  no rule looked at it: it is no notice that could be read")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -63,29 +63,38 @@ def _quoted(text: str) -> str:
 def init(
     host: Annotated[str, typer.Option("--host", help="The IMAP server.")],
     user: Annotated[str, typer.Option("--user", help="The user name, mostly the address.")],
-    port: Annotated[Optional[int], typer.Option("--port", help="Its port.")] = None,
+    port: Annotated[int | None, typer.Option("--port", help="Its port.")] = None,
     tls: Annotated[str, typer.Option("--tls", help="implicit, starttls, or none for this machine.")] = "implicit",
-    password_env: Annotated[str, typer.Option("--password-env", metavar="NAME", help="The environment variable that holds the password.")] = "MAILRULES_PASSWORD",
-    password_file: Annotated[Optional[str], typer.Option("--password-file", metavar="FILE", help="A file of mode 0600 that holds it.")] = None,
+    password_env: Annotated[
+        str, typer.Option("--password-env", metavar="NAME", help="The environment variable that holds the password.")
+    ] = "MAILRULES_PASSWORD",
+    password_file: Annotated[
+        str | None, typer.Option("--password-file", metavar="FILE", help="A file of mode 0600 that holds it.")
+    ] = None,
     timezone: Annotated[str, typer.Option("--timezone", help="Where deadlines are days.")] = "UTC",
-    owner: Annotated[Optional[str], typer.Option("--owner", help="The address to write to; else the user.")] = None,
+    owner: Annotated[str | None, typer.Option("--owner", help="The address to write to; else the user.")] = None,
     folder: Annotated[str, typer.Option("--folder", help="Where to write.")] = ".",
     no_test: Annotated[bool, typer.Option("--no-test", help="Do not test the login.")] = False,
 ) -> None:
     """Write mailrules.toml and a starter rule file, and test the login. Nothing that exists is written over."""
-    from mailrules import app, config as configuration
+    from mailrules import app
+    from mailrules import config as configuration
     from mailrules.shipped import shipped_text
 
     base = Path(folder)
     target, rules = base / configuration.FILE, base / "rules" / "starter.rules"
     if target.exists():
-        raise ConfigError(f"{target} exists and was left as it is", help="change it by hand, or choose another --folder")
+        raise ConfigError(
+            f"{target} exists and was left as it is", help="change it by hand, or choose another --folder"
+        )
     if tls not in configuration.PORTS:
         raise UsageError(f"--tls is implicit, starttls or none, not {tls}")
     address = owner or (user if "@" in user else f"{user}@{host}")
     if password_file is None and password_env not in os.environ and sys.stdin.isatty():
         password_file = _ask(base)
-    reference = f'{{ file = "{_quoted(password_file)}" }}' if password_file else f'{{ env = "{_quoted(password_env)}" }}'
+    reference = (
+        f'{{ file = "{_quoted(password_file)}" }}' if password_file else f'{{ env = "{_quoted(password_env)}" }}'
+    )
     text = TEMPLATE.format(
         host=_quoted(host), user=_quoted(user), tls=tls, port=port or configuration.PORTS[tls], password=reference,
         owner=_quoted(address), timezone=_quoted(timezone),
@@ -117,14 +126,28 @@ def list_accounts(config: ConfigPath = None, as_json: AsJson = False) -> None:
     """List the accounts."""
     from mailrules import config as configuration
 
-    rows = [{"account": a.name, "host": a.host, "port": a.port, "tls": a.tls, "user": a.user, "mailboxes": ", ".join(a.mailboxes)} for a in configuration.load(config).accounts]
+    rows = [
+        {
+            "account": a.name,
+            "host": a.host,
+            "port": a.port,
+            "tls": a.tls,
+            "user": a.user,
+            "mailboxes": ", ".join(a.mailboxes),
+        }
+        for a in configuration.load(config).accounts
+    ]
     emit(rows, ("account", "host", "port", "tls", "user", "mailboxes"), as_json=as_json, empty="no account")
 
 
 @account.command("test")
-def test_account(name: Annotated[Optional[str], typer.Argument(metavar="[NAME]", help="The account; else all.")] = None, config: ConfigPath = None) -> None:
+def test_account(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="The account; else all.")] = None,
+    config: ConfigPath = None,
+) -> None:
     """Log in and look at each mailbox, read-only."""
-    from mailrules import app, config as configuration
+    from mailrules import app
+    from mailrules import config as configuration
 
     loaded = configuration.load(config)
     for one in [loaded.account(name)] if name else loaded.accounts:
@@ -136,5 +159,7 @@ def config(path: ConfigPath = None, as_json: AsJson = False) -> None:
     from mailrules import config as configuration
 
     loaded = configuration.load(path)
-    rows = [{"setting": key, "value": value, "origin": origin} for key, (value, origin) in sorted(loaded.origins.items())]
+    rows = [
+        {"setting": key, "value": value, "origin": origin} for key, (value, origin) in sorted(loaded.origins.items())
+    ]
     emit(rows, ("setting", "value", "origin"), as_json=as_json, empty="nothing is set")

@@ -7,18 +7,30 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated, Any, Optional
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from mailrules.cli.options import AccountName, AsJson, ConfigPath
 from mailrules.cli.output import safe
 from mailrules.errors import ConfigError, UsageError
+from mailrules.mail.message import RawMessage
 
-Sources = Annotated[list[str], typer.Argument(metavar="SOURCE...", help=".eml, Maildir, mbox, a saved page, a folder of them, or - for standard input.")]
+Sources = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="SOURCE...", help=".eml, Maildir, mbox, a saved page, a folder of them, or - for standard input."
+    ),
+]
 
 
-def demo(keep: Annotated[Optional[str], typer.Option("--keep", metavar="FOLDER", help="Work in this new folder and keep it.")] = None) -> None:
+def demo(
+    keep: Annotated[
+        str | None, typer.Option("--keep", metavar="FOLDER", help="Work in this new folder and keep it.")
+    ] = None,
+) -> None:
     """The whole job on sample mail: no account, no network, no question."""
     from mailrules.demo.story import run
 
@@ -28,11 +40,14 @@ def demo(keep: Annotated[Optional[str], typer.Option("--keep", metavar="FOLDER",
 def poll(
     config: ConfigPath = None,
     account: AccountName = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done; write nothing, send nothing, run nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="Say what would be done; write nothing, send nothing, run nothing.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Look for new mail and for deadlines, once; do what the rules say. Silent on success when not on a terminal."""
-    from mailrules import app, config as configuration
+    from mailrules import app
+    from mailrules import config as configuration
     from mailrules.cli import tell
 
     loaded = configuration.load(config)
@@ -43,20 +58,51 @@ def poll(
             typer.echo("another poll of this store is at work; nothing to do here")
         raise typer.Exit(0)
     if outcome.rules_error:
-        tell(ConfigError(f"polled with the last good rules, because today's may not go live: {outcome.rules_error}", help=outcome.rules_error.help))
+        tell(
+            ConfigError(
+                f"polled with the last good rules, because today's may not go live: {outcome.rules_error}",
+                help=outcome.rules_error.help,
+            )
+        )
     for report in outcome.reports:
         if report.error:
             tell(report.error)
         if as_json:
-            row = {"account": report.account, "seen": report.seen, "candidates": report.candidates, "notices": report.notices, "effects": report.new_effects, "error": str(report.error) if report.error else None}
+            row = {
+                "account": report.account,
+                "seen": report.seen,
+                "candidates": report.candidates,
+                "notices": report.notices,
+                "effects": report.new_effects,
+                "error": str(report.error) if report.error else None,
+            }
             typer.echo(json.dumps(row, ensure_ascii=False))
         elif talk:
-            typer.echo(f"{report.account}: {report.seen} new messages, {report.candidates} fetched, {report.notices} notices, {report.new_effects} things to do")
+            typer.echo(
+                f"{report.account}: {report.seen} new messages, {report.candidates} fetched, {report.notices} notices, {report.new_effects} things to do"
+            )
     for effect in outcome.planned:
         if as_json:
-            typer.echo(json.dumps({"id": effect.key[:10], "rule": effect.rule, "action": effect.action, "target": effect.target, "stage": effect.stage, "state": effect.state, "authorization": effect.authorization, "args": dict(effect.args)}, ensure_ascii=False, default=str))
+            typer.echo(
+                json.dumps(
+                    {
+                        "id": effect.key[:10],
+                        "rule": effect.rule,
+                        "action": effect.action,
+                        "target": effect.target,
+                        "stage": effect.stage,
+                        "state": effect.state,
+                        "authorization": effect.authorization,
+                        "args": dict(effect.args),
+                    },
+                    ensure_ascii=False,
+                    default=str,
+                )
+            )
         else:
-            typer.echo(f"would {effect.action.replace('_', ' ')} {safe(effect.target)}: {safe(effect.args.get('title') or effect.args.get('subject') or effect.args.get('argv') or '')}  (rule `{safe(effect.rule)}`)")
+            typer.echo(
+                f"would {effect.action.replace('_', ' ')} {safe(effect.target)}: {safe(effect.args.get('title') or effect.args.get('subject') or effect.args.get('argv') or '')}  (rule `{safe(effect.rule)}`)"
+            )
     if talk:
         for action, target, why in outcome.performed:
             typer.echo(f"{action.replace('_', ' ')} {safe(target)}: {safe(why)}")
@@ -68,9 +114,8 @@ def poll(
 
 def _rules_and_trust(config: str | None, rule_files: list[str]) -> tuple[Any, Any, list[str]]:
     """Return the rule set, the receiver and the developer ids to read with; without a configuration, the shipped ones."""
-    from pathlib import Path
-
-    from mailrules import app, config as configuration
+    from mailrules import app
+    from mailrules import config as configuration
     from mailrules.shipped import shipped_rules
 
     loaded = None
@@ -90,16 +135,27 @@ def _rules_and_trust(config: str | None, rule_files: list[str]) -> tuple[Any, An
 
 def _text(path: str) -> str:
     try:
-        with open(path, encoding="utf-8-sig") as file:
-            return file.read()
+        return Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from error
+
+
+def _dated(documents: Iterable[RawMessage]) -> Iterator[RawMessage]:
+    """Give standard input, which has no time of its own, the present instant."""
+    from dataclasses import replace
+
+    from mailrules import app
+
+    for raw in documents:
+        yield replace(raw, received_at=app.clock()) if raw.received_at.year < 1971 else raw
 
 
 def read(
     sources: Sources,
     config: ConfigPath = None,
-    rules: Annotated[Optional[list[str]], typer.Option("--rules", "-r", metavar="FILE", help="Read with this rules file, too.")] = None,
+    rules: Annotated[
+        list[str] | None, typer.Option("--rules", "-r", metavar="FILE", help="Read with this rules file, too.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what a document is and what was read from it; touches nothing."""
@@ -108,7 +164,7 @@ def read(
 
     ready, receiver, developers = _rules_and_trust(config, rules or [])
     for source in sources:
-        for raw in documents(source, sys.stdin.buffer):
+        for raw in _dated(documents(source, sys.stdin.buffer)):
             reading = read_document(raw, ready, receiver=receiver, developers=developers)
             for notice in reading.notices:
                 row = {
@@ -124,7 +180,10 @@ def read(
 
 
 def _show_reading(row: dict[str, Any], trust_reason: str) -> None:
-    typer.echo(f"{safe(row['source'])}: {row['status']} {row['notice'] or ''}".rstrip() + (f" ({row['reason']})" if row["reason"] else ""))
+    typer.echo(
+        f"{safe(row['source'])}: {row['status']} {row['notice'] or ''}".rstrip()
+        + (f" ({row['reason']})" if row["reason"] else "")
+    )
     for name, value in row["fields"].items():
         place = next((e for e in row["evidence"] if e["field"] == name), None)
         where = f"  part {place['part']}, line {place['line']}, column {place['column']}" if place else ""
@@ -135,12 +194,13 @@ def _show_reading(row: dict[str, Any], trust_reason: str) -> None:
 
 def ingest(sources: Sources, config: ConfigPath = None, account: AccountName = None) -> None:
     """Take documents into the ledger as if they had arrived in the account's mailbox."""
-    from mailrules import app, config as configuration
+    from mailrules import app
+    from mailrules import config as configuration
     from mailrules.sources.files import documents
 
     loaded = configuration.load(config)
     chosen = loaded.account(account) if account else loaded.accounts[0]
-    found = [raw for source in sources for raw in documents(source, sys.stdin.buffer)]
+    found = [raw for source in sources for raw in _dated(documents(source, sys.stdin.buffer))]
     outcome = app.ingest_documents(loaded, found, chosen)
     for report in outcome.reports:
         if outcome.busy:

@@ -19,7 +19,9 @@ from typing import Self
 
 _LITERAL = re.compile(rb"\{(\d+)(\+?)\}$")
 _WORD = re.compile(rb'"((?:[^"\\]|\\.)*)"|(\([^)]*\))|([^\s"]+)', re.DOTALL)
-_ITEM = re.compile(rb"BODY(?:\.PEEK)?\[([^\]]*)\](?:<(\d+)\.(\d+)>)?|RFC822\.SIZE|INTERNALDATE|FLAGS|UID", re.IGNORECASE)
+_ITEM = re.compile(
+    rb"BODY(?:\.PEEK)?\[([^\]]*)\](?:<(\d+)\.(\d+)>)?|RFC822\.SIZE|INTERNALDATE|FLAGS|UID", re.IGNORECASE
+)
 _CAPABILITY = b"IMAP4rev1 AUTH=PLAIN SASL-IR LITERAL+ ID"
 _STATUS = re.compile(rb"MESSAGES|RECENT|UIDNEXT|UIDVALIDITY|UNSEEN")
 _LOGGED_IN = ("LIST", "STATUS", "SELECT", "EXAMINE", "UID", "CLOSE")
@@ -80,7 +82,8 @@ class _Handler(socketserver.StreamRequestHandler):
 
     def _command(self, line: bytes) -> None:
         words = [
-            re.sub(rb"\\(.)", rb"\1", m[1], flags=re.DOTALL) if m[1] is not None else m[2] or m[3] for m in _WORD.finditer(line)
+            re.sub(rb"\\(.)", rb"\1", m[1], flags=re.DOTALL) if m[1] is not None else m[2] or m[3]
+            for m in _WORD.finditer(line)
         ]
         if len(words) < 2:
             self._say(b"* BAD what?")

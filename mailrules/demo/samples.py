@@ -11,7 +11,9 @@ from email.utils import format_datetime
 RECEIVER = "mx.demo.example"
 
 
-def _mail(sender: str, subject: str, body: str, arrived: datetime, *, name: str, passed: str = "") -> tuple[bytes, datetime]:
+def _mail(
+    sender: str, subject: str, body: str, arrived: datetime, *, name: str, passed: str = ""
+) -> tuple[bytes, datetime]:
     stamp = f"Authentication-Results: {RECEIVER}; dmarc=pass header.from={passed}\r\n" if passed else ""
     head = (
         f"{stamp}From: {sender}\r\nTo: seller@demo.example\r\nSubject: {subject}\r\nDate: {format_datetime(arrived)}\r\n"
@@ -21,7 +23,9 @@ def _mail(sender: str, subject: str, body: str, arrived: datetime, *, name: str,
     return (head + body.replace("\n", "\r\n")).encode(), arrived
 
 
-def expiring(developer_id: str, developer: str, expires: date, arrived: datetime, *, name: str, passed: str = "amazon.com") -> tuple[bytes, datetime]:
+def expiring(
+    developer_id: str, developer: str, expires: date, arrived: datetime, *, name: str, passed: str = "amazon.com"
+) -> tuple[bytes, datetime]:
     """Return Amazon's English expiry mail as it comes `expires - arrived` days before the date."""
     days = (expires - arrived.date()).days
     body = (
@@ -31,7 +35,9 @@ def expiring(developer_id: str, developer: str, expires: date, arrived: datetime
         "https://sellercentral.amazon.com/apps/manage\n"
     )
     subject = f"ACTION REQUIRED - Your software application authorization will expire in {days} days"
-    return _mail("Amazon Seller Central <seller-notification@amazon.com>", subject, body, arrived, name=name, passed=passed)
+    return _mail(
+        "Amazon Seller Central <seller-notification@amazon.com>", subject, body, arrived, name=name, passed=passed
+    )
 
 
 def samples(today: date) -> list[tuple[bytes, datetime]]:

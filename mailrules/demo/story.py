@@ -87,11 +87,18 @@ def _run(out: TextIO, folder: Path, *, kept: bool) -> int:
         with os.fdopen(os.open(folder / "password", os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
             file.write(PASSWORD)
         settings = CONFIG.format(
-            imap=server.port, smtp=sink.port, user=USER, receiver=RECEIVER, python=_toml(sys.executable), folder=_toml(str(folder))
+            imap=server.port,
+            smtp=sink.port,
+            user=USER,
+            receiver=RECEIVER,
+            python=_toml(sys.executable),
+            folder=_toml(str(folder)),
         )
         (folder / configuration.FILE).write_text(settings, encoding="utf-8")
         config = configuration.load(str(folder / configuration.FILE))
-        out.write(f"A mailbox with {len(inbox)} mails waits on this machine; `mailrules poll` looks at it over IMAP.\n\n")
+        out.write(
+            f"A mailbox with {len(inbox)} mails waits on this machine; `mailrules poll` looks at it over IMAP.\n\n"
+        )
         outcome = app.poll(config)
         again = app.poll(config)
     store = Store.open(config.store, now=app.clock().isoformat())
@@ -104,11 +111,20 @@ def _run(out: TextIO, folder: Path, *, kept: bool) -> int:
     out.writelines(f"  {line}\n" for line in _understood(store))
     out.write("\nThe ledger\n")
     for subject in sorted(store.ledger().authorizations.values(), key=lambda a: a.expires or "9"):
-        day = f"lapses on {subject.expires} ({(date.fromisoformat(subject.expires) - app.clock().date()).days} days)" if subject.expires else "must be renewed; no date was given"
+        day = (
+            f"lapses on {subject.expires} ({(date.fromisoformat(subject.expires) - app.clock().date()).days} days)"
+            if subject.expires
+            else "must be renewed; no date was given"
+        )
         out.write(f"  {subject.developer}{f' ({subject.developer_id})' if subject.developer_id else ''}: {day}\n")
     out.write("\nWhat was done, and by which rule\n")
     for row in store.effects():
-        what = {"create_task": "created a task", "forward": "forwarded the mail", "notify": "wrote", "run_script": "ran the script"}[row["action"]]
+        what = {
+            "create_task": "created a task",
+            "forward": "forwarded the mail",
+            "notify": "wrote",
+            "run_script": "ran the script",
+        }[row["action"]]
         out.write(f"  {what} {row['target']}".rstrip() + f": {row['state']}   rule `{row['rule']}`\n")
         if row.get("output"):
             out.write(f"      it said: {str(row['output']).strip()}\n")
@@ -117,10 +133,14 @@ def _run(out: TextIO, folder: Path, *, kept: bool) -> int:
         out.write(f"  {row['title']}" + (f"   (by {row['due']})" if row["due"] else "") + "\n")
     out.write(f"\nMail that went out: {len(sink.received)}\n")
     out.writelines(f"  to {', '.join(delivered.recipients)}\n" for delivered in sink.received)
-    out.write("\nshippinno's notice bore no stamp of the receiver: its task is marked unverified, and it reached neither the\n")
+    out.write(
+        "\nshippinno's notice bore no stamp of the receiver: its task is marked unverified, and it reached neither the\n"
+    )
     out.write("script nor the agency. The two reminders of Never Settle made one task, one forward and one run.\n")
     out.write(f"A second poll found {again.reports[0].seen} new mails and did {again.reports[0].new_effects} things.\n")
-    out.write("\nWhere to go next\n  mailrules init --host imap.your-provider.example --user you@your-shop.example\n  mailrules poll --dry-run\n")
+    out.write(
+        "\nWhere to go next\n  mailrules init --host imap.your-provider.example --user you@your-shop.example\n  mailrules poll --dry-run\n"
+    )
     if kept:
         out.write(f"  mailrules explain first-reminder@demo.example --config {folder / configuration.FILE}\n")
     return 0
@@ -131,5 +151,8 @@ def _understood(store: Store) -> list[str]:
     for stored in store.messages():
         for notice in stored.notices:
             what = f"{notice['kind'] or 'ordinary mail'}: {notice['status']}"
-            lines.append(f"{stored.subject[:58]:<58}  {what}, {notice['trust']}" + (f"\n      {notice['reason']}" if notice["reason"] else ""))
+            lines.append(
+                f"{stored.subject[:58]:<58}  {what}, {notice['trust']}"
+                + (f"\n      {notice['reason']}" if notice["reason"] else "")
+            )
     return lines

@@ -7,7 +7,7 @@ May not live here: lark, names of fields or actions, evaluation.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, Union
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,17 @@ class Arithmetic:
 
 
 Comparator = Literal[
-    "is", "is not", "is one of", "contains", "starts with", "ends with", "matches", "<", "<=", ">", ">=",
+    "is",
+    "is not",
+    "is one of",
+    "contains",
+    "starts with",
+    "ends with",
+    "matches",
+    "<",
+    "<=",
+    ">",
+    ">=",
 ]
 
 
@@ -119,7 +129,7 @@ class Junction:
     span: Span = field(default=NOWHERE, compare=False)
 
 
-Expr = Union[Name, Text, Number, DurationLiteral, DateLiteral, Keyword, Arithmetic, Comparison, Not, Junction]
+Expr = Name | Text | Number | DurationLiteral | DateLiteral | Keyword | Arithmetic | Comparison | Not | Junction
 
 # --- system and notice ------------------------------------------------------------------------------------------
 
@@ -329,7 +339,7 @@ class Test:
     span: Span = field(default=NOWHERE, compare=False)
 
 
-Block = Union[System, NoticeDefinition, Wording, Rule, Test]
+Block = System | NoticeDefinition | Wording | Rule | Test
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

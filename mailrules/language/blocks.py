@@ -36,7 +36,14 @@ class Chunk:
 def split(text: str, path: str) -> tuple[list[Chunk], list[Problem]]:
     """Return the blocks of a file and the problems of its outermost shape."""
     if len(text) > MAX_CHARACTERS:
-        return [], [Problem(code="E005", span=Span(path, 1, 1, 1, 2), message=f"the file has {len(text)} characters; {MAX_CHARACTERS} is the most", help="split it into several files")]
+        return [], [
+            Problem(
+                code="E005",
+                span=Span(path, 1, 1, 1, 2),
+                message=f"the file has {len(text)} characters; {MAX_CHARACTERS} is the most",
+                help="split it into several files",
+            )
+        ]
     chunks: list[Chunk] = []
     problems: list[Problem] = []
     lines = text.split("\n")
@@ -67,20 +74,41 @@ def split(text: str, path: str) -> tuple[list[Chunk], list[Problem]]:
             if char == '"':
                 end = _string_end(line, at)
                 if end < 0:
-                    problems.append(Problem(code="E002", span=Span(path, number, at + 1, number, len(line) + 1), message="this text has no closing quote", help='end it with " on the same line'))
+                    problems.append(
+                        Problem(
+                            code="E002",
+                            span=Span(path, number, at + 1, number, len(line) + 1),
+                            message="this text has no closing quote",
+                            help='end it with " on the same line',
+                        )
+                    )
                     broken = True
                     break
                 at = end
                 continue
             if char in _STRAY:
                 what, help_ = _STRAY[char]
-                problems.append(Problem(code="E004", span=Span(path, number, at + 1, number, at + 2), message=f"that is {what}", help=help_))
+                problems.append(
+                    Problem(
+                        code="E004",
+                        span=Span(path, number, at + 1, number, at + 2),
+                        message=f"that is {what}",
+                        help=help_,
+                    )
+                )
                 broken = True
                 break
             if char == "(":
                 parens += 1
                 if parens > MAX_DEPTH:
-                    problems.append(Problem(code="E005", span=Span(path, number, at + 1, number, at + 2), message=f"this is nested more than {MAX_DEPTH} deep", help="split the condition into several rules"))
+                    problems.append(
+                        Problem(
+                            code="E005",
+                            span=Span(path, number, at + 1, number, at + 2),
+                            message=f"this is nested more than {MAX_DEPTH} deep",
+                            help="split the condition into several rules",
+                        )
+                    )
                     broken, parens = True, 0
                     break
             elif char == ")":
@@ -93,21 +121,49 @@ def split(text: str, path: str) -> tuple[list[Chunk], list[Problem]]:
                 depth -= 1
                 if depth == 0:
                     if not broken:
-                        chunks.append(Chunk(start, "\n".join(lines[start - 1 : number - 1]) + ("\n" if number > start else "") + line[: at + 1]))
+                        chunks.append(
+                            Chunk(
+                                start,
+                                "\n".join(lines[start - 1 : number - 1])
+                                + ("\n" if number > start else "")
+                                + line[: at + 1],
+                            )
+                        )
                     broken, parens, outside = False, 0, False
                 elif depth < 0:
-                    problems.append(Problem(code="E001", span=Span(path, number, at + 1, number, at + 2), message="this `}` closes nothing", help="delete it"))
+                    problems.append(
+                        Problem(
+                            code="E001",
+                            span=Span(path, number, at + 1, number, at + 2),
+                            message="this `}` closes nothing",
+                            help="delete it",
+                        )
+                    )
                     depth = 0
             elif depth == 0 and not char.isspace() and not _HEAD.match(line) and not outside:
                 word = line[at:].split()[0]
-                problems.append(Problem(code="E001", span=Span(path, number, at + 1, number, at + 1 + len(word)), message=f"`{word[:40]}` begins nothing that stands here", help="a file holds blocks that begin with system, notice, wording, rule or test, and { on the same line"))
+                problems.append(
+                    Problem(
+                        code="E001",
+                        span=Span(path, number, at + 1, number, at + 1 + len(word)),
+                        message=f"`{word[:40]}` begins nothing that stands here",
+                        help="a file holds blocks that begin with system, notice, wording, rule or test, and { on the same line",
+                    )
+                )
                 outside = True
                 break
             elif depth == 0 and outside:
                 break
             at += 1
     if inside_long:
-        problems.append(Problem(code="E002", span=Span(path, inside_long, 1, inside_long, 2), message='this text in """ has no end', help='close it with """'))
+        problems.append(
+            Problem(
+                code="E002",
+                span=Span(path, inside_long, 1, inside_long, 2),
+                message='this text in """ has no end',
+                help='close it with """',
+            )
+        )
     elif depth > 0:
         problems.append(_unclosed(path, start, lines[start - 1], len(lines)))
     return chunks, problems
@@ -128,4 +184,9 @@ def _string_end(line: str, at: int) -> int:
 def _unclosed(path: str, start: int, head: str, found: int) -> Problem:
     name = head.strip().rstrip("{").strip()[:60]
     span = Span(path, start, 1, start, len(head) + 1)
-    return Problem(code="E003", span=span, message=f"`{name}`, opened at line {start}, is never closed; line {found} was reached", help="close it with } on a line of its own")
+    return Problem(
+        code="E003",
+        span=span,
+        message=f"`{name}`, opened at line {start}, is never closed; line {found} was reached",
+        help="close it with } on a line of its own",
+    )

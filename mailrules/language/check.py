@@ -58,7 +58,9 @@ class _Checker:
                     case ast.System():
                         self._define(self.systems, block.name.value, block, block.name.span, "system", own)
                     case ast.NoticeDefinition():
-                        self._define(self.notices, (block.kind.value, block.system.value), block, block.kind.span, "notice", own)
+                        self._define(
+                            self.notices, (block.kind.value, block.system.value), block, block.kind.span, "notice", own
+                        )
                     case Rule():
                         self._define(self.rules, block.name.value, block, block.name.span, "rule", own)
                     case ast.Wording():
@@ -70,7 +72,9 @@ class _Checker:
         shown = key if isinstance(key, str) else " of ".join(key)  # type: ignore[arg-type]
         former = table.get(key)
         if (what, key) in own and former != block:
-            self.say("E015", span, f"the {what} `{shown}` is defined twice in this file", "give the second another name")
+            self.say(
+                "E015", span, f"the {what} `{shown}` is defined twice in this file", "give the second another name"
+            )
             return
         if former is not None and former != block:
             self.say("N002", span, f"this replaces the {what} `{shown}` of {former.span.file}")
@@ -83,7 +87,12 @@ class _Checker:
             notice = self.notices.get(key)
             if notice is None:
                 names = [f"{kind} of {system}" for kind, system in self.notices]
-                self.say("E011", wording.kind.span if wording.kind else wording.span, f"there is no notice `{' of '.join(key)}` to add a wording to", suggestion(" of ".join(key), names))
+                self.say(
+                    "E011",
+                    wording.kind.span if wording.kind else wording.span,
+                    f"there is no notice `{' of '.join(key)}` to add a wording to",
+                    suggestion(" of ".join(key), names),
+                )
                 continue
             if wording not in notice.wordings:
                 self.notices[key] = replace(notice, wordings=(*notice.wordings, wording))
@@ -92,20 +101,40 @@ class _Checker:
         rules = tuple(self._rule(rule) for rule in self.rules.values())
         for _, test in self.tests:
             self._test(test)
-        return Definitions(systems=tuple(self.systems.values()), notices=tuple(self.notices.values()), rules=rules, tests=tuple(self.tests))
+        return Definitions(
+            systems=tuple(self.systems.values()),
+            notices=tuple(self.notices.values()),
+            rules=rules,
+            tests=tuple(self.tests),
+        )
 
     # --- notices ---
 
     def _notice(self, notice: ast.NoticeDefinition) -> None:
         if notice.system.value not in self.systems:
-            self.say("E010", notice.system.span, f"there is no system `{notice.system.value}`", suggestion(notice.system.value, self.systems))
+            self.say(
+                "E010",
+                notice.system.span,
+                f"there is no system `{notice.system.value}`",
+                suggestion(notice.system.value, self.systems),
+            )
         fields = {f.name.value: f for f in notice.fields}
         for field in notice.fields:
             self._type(field.type.value, field.type.span)
             if field.type.value == "date" and field.format and not _DATE_FORMAT.fullmatch(field.format.value):
-                self.say("E014", field.format.span, f"`{field.format.value}` is no date format", 'made of YYYY, MM, DD, M and D, such as "D.M.YYYY"')
+                self.say(
+                    "E014",
+                    field.format.span,
+                    f"`{field.format.value}` is no date format",
+                    'made of YYYY, MM, DD, M and D, such as "D.M.YYYY"',
+                )
         if not notice.wordings:
-            self.say("E007", notice.kind.span, f"the notice `{notice.kind.value}` has no wording, so nothing can ever be one", 'add `wording en { … }`')
+            self.say(
+                "E007",
+                notice.kind.span,
+                f"the notice `{notice.kind.value}` has no wording, so nothing can ever be one",
+                "add `wording en { … }`",
+            )
         for wording in notice.wordings:
             for clause in wording.clauses:
                 for hole in clause.pattern.pieces:
@@ -114,7 +143,12 @@ class _Checker:
                     if hole.type:
                         self._type(hole.type, clause.pattern.span)
                     elif hole.name not in fields:
-                        self.say("E007", clause.pattern.span, f"`{hole.name}` is no field of `{notice.kind.value}`", suggestion(hole.name, fields) + "; or give its type here: {" + hole.name + ": text}")
+                        self.say(
+                            "E007",
+                            clause.pattern.span,
+                            f"`{hole.name}` is no field of `{notice.kind.value}`",
+                            suggestion(hole.name, fields) + "; or give its type here: {" + hole.name + ": text}",
+                        )
 
     def _type(self, name: str, span: Span) -> None:
         if name not in self.words.field_types:
@@ -147,9 +181,19 @@ class _Checker:
                 if kind.value not in kinds:
                     self.say("E011", kind.span, f"there is no notice `{kind.value}`", suggestion(kind.value, kinds))
             if rule.trigger.system and rule.trigger.system.value not in self.systems:
-                self.say("E010", rule.trigger.system.span, f"there is no system `{rule.trigger.system.value}`", suggestion(rule.trigger.system.value, self.systems))
+                self.say(
+                    "E010",
+                    rule.trigger.system.span,
+                    f"there is no system `{rule.trigger.system.value}`",
+                    suggestion(rule.trigger.system.value, self.systems),
+                )
             if rule.rungs:
-                self.say("E023", rule.rungs[0].span, "a rung counts from a deadline of the ledger, and this rule waits for a notice", "begin the rule with `while authorization is expiring`")
+                self.say(
+                    "E023",
+                    rule.rungs[0].span,
+                    "a rung counts from a deadline of the ledger, and this rule waits for a notice",
+                    "begin the rule with `while authorization is expiring`",
+                )
         else:
             self.problems.extend(check_condition(rule.trigger.condition, facts, self.words))
         if rule.when is not None:
@@ -184,7 +228,12 @@ class _Checker:
         word = self.words.actions[resolved.verb]
         span = call.span
         if word.target and resolved.target is None:
-            self.say("E021", span, f"`{resolved.verb}` needs a {word.target}", f"name the {word.target} after `{resolved.verb}`")
+            self.say(
+                "E021",
+                span,
+                f"`{resolved.verb}` needs a {word.target}",
+                f"name the {word.target} after `{resolved.verb}`",
+            )
         if word.takes_text == "required" and resolved.text is None:
             self.say("E021", span, f"`{resolved.verb}` needs a text in quotes", "add the text at the end")
         if word.takes_text == "no" and resolved.text is not None:
@@ -232,37 +281,68 @@ class _Checker:
             return
         if kind == "person" and isinstance(target, Text):
             if target.value.count("@") != 1 or any(c.isspace() for c in target.value):
-                self.say("E022", target.span, f"`{target.value}` is no mail address", "write one address, or a name of [people] without quotes")
+                self.say(
+                    "E022",
+                    target.span,
+                    f"`{target.value}` is no mail address",
+                    "write one address, or a name of [people] without quotes",
+                )
             return
         if known is None:
             self.say("N001", target.span, f"`{target.value}` is taken as it is: no configuration lists the {kind}s")
         elif target.value not in known:
             table = "people" if kind == "person" else "scripts"
-            self.say("E022", target.span, f"there is no {kind} `{target.value}` under [{table}]", suggestion(target.value, known) or f"add it under [{table}] of mailrules.toml")
+            self.say(
+                "E022",
+                target.span,
+                f"there is no {kind} `{target.value}` under [{table}]",
+                suggestion(target.value, known) or f"add it under [{table}] of mailrules.toml",
+            )
 
     def _trust(self, call: ActionCall, needed: str, kind: str, demanded: str) -> None:
         if kind == "person":
             people = self.words.people or {}
             if not (needed and isinstance(call.target, Text) and call.target.value not in people.values()):
                 return
-        elif kind == "script":
-            if self.words.scripts and call.target and self.words.scripts.get(call.target.value):
                 needed = "authenticated"
         if needed and self.words.trust.index(demanded) < self.words.trust.index(needed):
-            self.say("E040", call.span, f"`{call.verb}` could be reached by mail whose trust is only {demanded}", f"add to the rule's condition: `and trust is {needed}`")
+            self.say(
+                "E040",
+                call.span,
+                f"`{call.verb}` could be reached by mail whose trust is only {demanded}",
+                f"add to the rule's condition: `and trust is {needed}`",
+            )
 
     # --- tests ---
 
     def _test(self, test: ast.Test) -> None:
         for step in test.mails:
             if step.trust and step.trust.value not in self.words.trust:
-                self.say("E012", step.trust.span, f"`{step.trust.value}` is no level of trust", suggestion(step.trust.value, self.words.trust))
+                self.say(
+                    "E012",
+                    step.trust.span,
+                    f"`{step.trust.value}` is no level of trust",
+                    suggestion(step.trust.value, self.words.trust),
+                )
         kinds = {kind for kind, _ in self.notices}
         for expected in test.expectations:
             if expected.what not in EXPECTED:
-                self.say("E031", expected.span, f"a test cannot expect `{expected.what}`", suggestion(expected.what, EXPECTED))
+                self.say(
+                    "E031",
+                    expected.span,
+                    f"a test cannot expect `{expected.what}`",
+                    suggestion(expected.what, EXPECTED),
+                )
             elif expected.what == "notice" and (expected.state is None or expected.state.value not in kinds):
                 name = expected.state.value if expected.state else ""
                 self.say("E011", expected.span, f"there is no notice `{name}`", suggestion(name, kinds))
-            elif expected.what == "authorization" and (expected.state is None or expected.state.value not in self.words.states):
-                self.say("E031", expected.span, "expect a state of an authorization", 'such as `expect authorization "446453545547" is expiring`; states: ' + ", ".join(self.words.states))
+            elif expected.what == "authorization" and (
+                expected.state is None or expected.state.value not in self.words.states
+            ):
+                self.say(
+                    "E031",
+                    expected.span,
+                    "expect a state of an authorization",
+                    'such as `expect authorization "446453545547" is expiring`; states: '
+                    + ", ".join(self.words.states),
+                )

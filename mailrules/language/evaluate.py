@@ -13,7 +13,19 @@ from datetime import date, timedelta
 from typing import Any
 
 from mailrules.language.ast import (
-    Arithmetic, Comparison, DateLiteral, DurationLiteral, Expr, Junction, Keyword, Name, Not, Number, Offset, Span, Text,
+    Arithmetic,
+    Comparison,
+    DateLiteral,
+    DurationLiteral,
+    Expr,
+    Junction,
+    Keyword,
+    Name,
+    Not,
+    Number,
+    Offset,
+    Span,
+    Text,
 )  # fmt: skip
 from mailrules.language.values import Value, fold, glob
 
@@ -58,7 +70,14 @@ def _compare(expr: Comparison, facts: Mapping[str, Any]) -> tuple[bool, tuple[Le
         held = not _holds(left, "is", rights[0])
     wanted = f"{expr.comparator} {', '.join(written(r) for r in expr.right)}"
     because = expr.because.value if expr.because else ""
-    leaf = Leaf(text=f"{written(expr.left)} {wanted}", held=held, wanted=wanted, found=shown(left), span=expr.span, because=because)
+    leaf = Leaf(
+        text=f"{written(expr.left)} {wanted}",
+        held=held,
+        wanted=wanted,
+        found=shown(left),
+        span=expr.span,
+        because=because,
+    )
     return held, (leaf,)
 
 
@@ -66,12 +85,16 @@ def _holds(left: Value, comparator: str, right: Value) -> bool:
     if left in ORDERED and right in ORDERED:
         one, other = ORDERED.index(str(left)), ORDERED.index(str(right))
         # why: `trust is bound` asks for enough trust, and more is enough
-        return _ORDERS[">=" if comparator in ("is", "is one of") else comparator](one, other) if comparator in ("is", "is one of", *_ORDERS) else False
+        return (
+            _ORDERS[">=" if comparator in ("is", "is one of") else comparator](one, other)
+            if comparator in ("is", "is one of", *_ORDERS)
+            else False
+        )
     if left is None or right is None:
         return left is None and right is None and comparator in ("is", "is one of")
     if comparator in _ORDERS:
         same = type(left) is type(right) and not isinstance(left, str | bool)
-        return bool(same and _ORDERS[comparator](left, right))  # type: ignore[type-var]
+        return bool(same and _ORDERS[comparator](left, right))
     if isinstance(left, str) and isinstance(right, str):
         one_text, other_text = fold(left), fold(right)
         match comparator:
@@ -111,9 +134,10 @@ def value_of(expr: Expr, facts: Mapping[str, Any], *, word: bool = False) -> Val
             return None
 
 
-def _reckon(left: Value, sign: str, right: Value) -> Value:
+def _reckon(left: Any, sign: str, right: Any) -> Value:
     try:
-        return left + right if sign == "+" else left - right  # type: ignore[operator,no-any-return]
+        result: Value = left + right if sign == "+" else left - right
+        return result
     except (TypeError, OverflowError):
         return None
 
@@ -162,7 +186,9 @@ def written(expr: Expr) -> str:
         case Arithmetic(left=left, operator=sign, right=right):
             return f"{written(left)} {sign} {written(right)}"
         case Comparison(left=left, comparator=comparator, right=right, because=because):
-            return f"{written(left)} {comparator} {', '.join(written(r) for r in right)}" + (f" because {written(because)}" if because else "")
+            return f"{written(left)} {comparator} {', '.join(written(r) for r in right)}" + (
+                f" because {written(because)}" if because else ""
+            )
         case Not(condition=condition):
             inner = written(condition)
             return f"not ({inner})" if isinstance(condition, Junction) else f"not {inner}"

@@ -10,7 +10,19 @@ import difflib
 from collections.abc import Mapping, Sequence
 
 from mailrules.language.ast import (
-    Arithmetic, Comparison, DateLiteral, DurationLiteral, Expr, Junction, Keyword, Name, Not, Number, Offset, Problem, Text,
+    Arithmetic,
+    Comparison,
+    DateLiteral,
+    DurationLiteral,
+    Expr,
+    Junction,
+    Keyword,
+    Name,
+    Not,
+    Number,
+    Offset,
+    Problem,
+    Text,
 )  # fmt: skip
 from mailrules.language.definitions import FactType, Vocabulary
 
@@ -33,7 +45,14 @@ def check_condition(expr: Expr, facts: Mapping[str, FactType], words: Vocabulary
         case Comparison():
             return _comparison(expr, facts, words)
         case _:
-            return [Problem(code="E013", span=expr.span, message="this is no condition by itself", help="compare it with something, such as `is yes`")]
+            return [
+                Problem(
+                    code="E013",
+                    span=expr.span,
+                    message="this is no condition by itself",
+                    help="compare it with something, such as `is yes`",
+                )
+            ]
 
 
 def _comparison(expr: Comparison, facts: Mapping[str, FactType], words: Vocabulary) -> list[Problem]:
@@ -44,26 +63,68 @@ def _comparison(expr: Comparison, facts: Mapping[str, FactType], words: Vocabula
         fact = facts.get(expr.left.value) if isinstance(expr.left, Name) else None
         if isinstance(right, Keyword) and right.value == "nothing":
             if expr.comparator not in ("is", "is not"):
-                return [Problem(code="E013", span=right.span, message=f"`{expr.comparator}` cannot compare with nothing", help="write `is nothing` or `is not nothing`")]
+                return [
+                    Problem(
+                        code="E013",
+                        span=right.span,
+                        message=f"`{expr.comparator}` cannot compare with nothing",
+                        help="write `is nothing` or `is not nothing`",
+                    )
+                ]
             continue
         if isinstance(right, Name) and right.value not in facts and left in ("word", "ordered word"):
             values = words.trust if left == "ordered word" else fact.values if fact else ()
             if values and right.value not in values:
                 near = difflib.get_close_matches(right.value, values, 1, 0.6)
-                return [Problem(code="E012", span=right.span, message=f"`{right.value}` is no value of `{_shown(expr.left)}`", help=f"did you mean `{near[0]}`?" if near else "values: " + ", ".join(values))]
+                return [
+                    Problem(
+                        code="E012",
+                        span=right.span,
+                        message=f"`{right.value}` is no value of `{_shown(expr.left)}`",
+                        help=f"did you mean `{near[0]}`?" if near else "values: " + ", ".join(values),
+                    )
+                ]
             continue
         kind, problems = _type(right, facts)
         if problems:
             return problems
         if left == "duration" and kind == "number":
-            return [Problem(code="E013", span=right.span, message="a duration needs its unit", help=f"write `{right.value} days`" if isinstance(right, Number) else "")]
+            return [
+                Problem(
+                    code="E013",
+                    span=right.span,
+                    message="a duration needs its unit",
+                    help=f"write `{right.value} days`" if isinstance(right, Number) else "",
+                )
+            ]
         alike = (left in TEXTS and kind in TEXTS) or left == kind
         if not alike:
-            return [Problem(code="E013", span=right.span, message=f"`{_shown(expr.left)}` is a {left}, and this is a {kind}", help=f"compare it with a {left}")]
+            return [
+                Problem(
+                    code="E013",
+                    span=right.span,
+                    message=f"`{_shown(expr.left)}` is a {left}, and this is a {kind}",
+                    help=f"compare it with a {left}",
+                )
+            ]
         if expr.comparator in ORDERS and left in TEXTS and left != "ordered word":
-            return [Problem(code="E013", span=expr.span, message=f"a {left} has no order, so `{expr.comparator}` says nothing", help="use `is`, `contains`, `starts with` or `ends with`")]
+            return [
+                Problem(
+                    code="E013",
+                    span=expr.span,
+                    message=f"a {left} has no order, so `{expr.comparator}` says nothing",
+                    help="use `is`, `contains`, `starts with` or `ends with`",
+                )
+            ]
         if expr.comparator in ("contains", "starts with", "ends with", "matches") and left not in TEXTS:
-            return [Problem(code="E013", span=expr.span, message=f"`{expr.comparator}` compares texts, and `{_shown(expr.left)}` is a {left}", help="use `is` or <, <=, >, >=")]
+            return [
+                Problem(
+                    code="E013",
+                    span=expr.span,
+                    message=f"`{expr.comparator}` compares texts, and `{_shown(expr.left)}` is a {left}",
+                    help="use `is` or <, <=, >, >=",
+                )
+            ]
     return []
 
 
@@ -76,7 +137,9 @@ def _type(expr: Expr, facts: Mapping[str, FactType]) -> tuple[str, list[Problem]
         case Name(value=name):
             if name in facts:
                 return facts[name].type, []
-            return "", [Problem(code="E012", span=expr.span, message=f"there is no fact `{name}` here", help=_help(name, facts))]
+            return "", [
+                Problem(code="E012", span=expr.span, message=f"there is no fact `{name}` here", help=_help(name, facts))
+            ]
         case Text():
             return "text", []
         case Number():
@@ -92,22 +155,54 @@ def _type(expr: Expr, facts: Mapping[str, FactType]) -> tuple[str, list[Problem]
             other, more = _type(right, facts)
             if problems or more:
                 return "", problems + more
-            results = {("date", "+", "duration"): "date", ("date", "-", "duration"): "date", ("date", "-", "date"): "duration", ("duration", "+", "duration"): "duration", ("duration", "-", "duration"): "duration", ("number", "+", "number"): "number", ("number", "-", "number"): "number"}
+            results = {
+                ("date", "+", "duration"): "date",
+                ("date", "-", "duration"): "date",
+                ("date", "-", "date"): "duration",
+                ("duration", "+", "duration"): "duration",
+                ("duration", "-", "duration"): "duration",
+                ("number", "+", "number"): "number",
+                ("number", "-", "number"): "number",
+            }
             kind = results.get((one, sign, other))
             if kind is None:
-                return "", [Problem(code="E013", span=expr.span, message=f"`{sign}` cannot join a {one} and a {other}", help="write `expires - 7 days`")]
+                return "", [
+                    Problem(
+                        code="E013",
+                        span=expr.span,
+                        message=f"`{sign}` cannot join a {one} and a {other}",
+                        help="write `expires - 7 days`",
+                    )
+                ]
             return kind, []
         case _:
-            return "", [Problem(code="E013", span=expr.span, message="a condition cannot be compared", help="join conditions with `and` or `or`")]
+            return "", [
+                Problem(
+                    code="E013",
+                    span=expr.span,
+                    message="a condition cannot be compared",
+                    help="join conditions with `and` or `or`",
+                )
+            ]
 
 
 def type_of_anchor(offset: Offset, facts: Mapping[str, FactType]) -> Problem | None:
     """Return the problem of an offset whose anchor is no date."""
     anchor = offset.anchor
     if anchor.value not in facts:
-        return Problem(code="E012", span=anchor.span, message=f"there is no fact `{anchor.value}` here", help=_help(anchor.value, facts))
+        return Problem(
+            code="E012",
+            span=anchor.span,
+            message=f"there is no fact `{anchor.value}` here",
+            help=_help(anchor.value, facts),
+        )
     if facts[anchor.value].type != "date":
-        return Problem(code="E013", span=anchor.span, message=f"`{anchor.value}` is a {facts[anchor.value].type}, and a deadline counts from a date", help="write `expires`")
+        return Problem(
+            code="E013",
+            span=anchor.span,
+            message=f"`{anchor.value}` is a {facts[anchor.value].type}, and a deadline counts from a date",
+            help="write `expires`",
+        )
     return None
 
 

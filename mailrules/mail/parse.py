@@ -18,8 +18,9 @@ import mailparser
 
 from mailrules.mail.auth import Receiver, authenticate
 from mailrules.mail.headers import decode_field, header_fields, only, read_from
+from mailrules.mail.html import html_to_text
 from mailrules.mail.message import Address, AuthVerdict, Message, RawMessage, TextPart
-from mailrules.mail.text import decode, html_to_text, transfer
+from mailrules.mail.text import decode, transfer
 
 MESSAGE_CAP = 25_000_000
 HEADERS_CAP = 1_000
@@ -104,7 +105,7 @@ def _tree(body: bytes, fields: Sequence[tuple[str, bytes]]) -> tuple[Tree | None
         if isinstance(mail.message, Tree):
             addresses = mail.from_
             return mail.message, str(addresses[0][1]).lower() if addresses else ""
-    except Exception:  # its own recursion error, AttributeError on unterminated multiparts, and others
+    except Exception:  # noqa: S110 - its own recursion error, AttributeError on unterminated multiparts, and others
         pass
     try:
         return email.message_from_bytes(lean + b"\r\n" + body), None

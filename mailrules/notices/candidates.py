@@ -41,6 +41,11 @@ class Candidates:
                 return f"the subject fits {wording.definition.kind.value} ({wording.wording.language.value})"
         if sender and sender.address in self.people:
             kind = next((body for name, body in fields if name == "content-type"), b"").lower()
-            if bare != subject or b"message/rfc822" in kind or b"multipart/mixed" in kind or b"multipart/digest" in kind:
+            if (
+                bare != subject
+                or b"message/rfc822" in kind
+                or b"multipart/mixed" in kind
+                or b"multipart/digest" in kind
+            ):
                 return f"a forward from {sender.address}, who is listed under [people]"
         return 'fetch = "all"' if self.everything else None

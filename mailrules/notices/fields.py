@@ -25,7 +25,9 @@ class Unreadable:
 
 def normalize(raw: str) -> str:
     """Return `raw` in NFKC with runs of space made one and invisible characters dropped."""
-    visible = "".join(c for c in unicodedata.normalize("NFKC", raw) if unicodedata.category(c) not in ("Cf", "Cc") or c in "\t\n\r")
+    visible = "".join(
+        c for c in unicodedata.normalize("NFKC", raw) if unicodedata.category(c) not in ("Cf", "Cc") or c in "\t\n\r"
+    )
     return " ".join(visible.split())
 
 
@@ -79,7 +81,11 @@ def read_value(kind: str, form: str, raw: str) -> str | Unreadable:
         case "address" | "domain":
             pattern = r"[^@\s<>]+@[a-z0-9.\-]+" if kind == "address" else r"[a-z0-9.\-]+"
             lower = text.lower()
-            return lower if re.fullmatch(pattern, lower) else Unreadable(f"`{text[:60]}` is not {'an' if kind[0] == 'a' else 'a'} {kind}")
+            return (
+                lower
+                if re.fullmatch(pattern, lower)
+                else Unreadable(f"`{text[:60]}` is not {'an' if kind[0] == 'a' else 'a'} {kind}")
+            )
         case _:
             text = _HONORIFIC.sub("", text)
             return text if len(text) <= MAX_TEXT else Unreadable(f"{len(text)} characters are too many for a name")

@@ -88,7 +88,7 @@ def _hole(hole: HoleType, *, last: bool, line: bool) -> str:
     if not last:
         return r"([^ ].{0,200}?)"
     if hole.type == "date" and " " in hole.format:
-        return r"([^ ].{%d})" % (len(hole.format) - 1)
+        return f"([^ ].{{{len(hole.format) - 1}}})"
     return r"([^.。]{1,200})" if hole.type == "text" else r"([^ ]{1,60})"
 
 
@@ -156,15 +156,15 @@ class Searched:
                 yield tuple(self._found(clause, match, n, self._places, 0) for n in range(1, len(clause.holes) + 1))
             return
         for index, (folded, places, start) in enumerate(self.lines):
-            match = clause.pattern.fullmatch(folded)
-            if match:
-                yield tuple(self._found(clause, match, n, places, start) for n in range(1, len(clause.holes) + 1))
+            whole = clause.pattern.fullmatch(folded)
+            if whole:
+                yield tuple(self._found(clause, whole, n, places, start) for n in range(1, len(clause.holes) + 1))
             elif clause.label and index + 1 < len(self.lines) and clause.label.fullmatch(folded):
-                following, places, start = self.lines[index + 1]
+                following, below, after = self.lines[index + 1]
                 value = following.strip(" *_|:")
                 at = following.find(value)
                 if value:
-                    yield (Found(clause.holes[0], start + places[at], start + places[at + len(value) - 1] + 1),)
+                    yield (Found(clause.holes[0], after + below[at], after + below[at + len(value) - 1] + 1),)
 
     @staticmethod
     def _found(clause: CompiledClause, match: re.Match[str], n: int, places: list[int], start: int) -> Found:

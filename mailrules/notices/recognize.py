@@ -29,7 +29,11 @@ class _Reading:
     missing: list[str] = field(default_factory=list)
 
     def take(self, found: Found, text: Searched, part: str) -> None:
-        raw = text.text[found.start : found.end].strip(" \t*_|:").rstrip(".,;。") if part != "subject" else text.text[found.start : found.end]
+        raw = (
+            text.text[found.start : found.end].strip(" \t*_|:").rstrip(".,;。")
+            if part != "subject"
+            else text.text[found.start : found.end]
+        )
         value = read_value(found.hole.type, found.hole.format, raw)
         if isinstance(value, Unreadable):
             self.problems.append(f"{found.hole.field}: {value.why}")
@@ -40,7 +44,9 @@ class _Reading:
         self.values.setdefault(found.hole.field, {}).setdefault(value, evidence)
 
 
-def recognize(message: Message, wordings: tuple[CompiledWording, ...], systems: tuple[System, ...]) -> tuple[Notice, ...]:
+def recognize(
+    message: Message, wordings: tuple[CompiledWording, ...], systems: tuple[System, ...]
+) -> tuple[Notice, ...]:
     """Return what the document is: its own notice, then those of attached messages; one `unrecognized` if there is none."""
     own = _recognize_one(message, wordings, {s.name.value: s for s in systems})
     notices = [own]
@@ -71,13 +77,17 @@ def _recognize_one(message: Message, wordings: tuple[CompiledWording, ...], syst
 
 
 def _fit(
-    message: Message, wording: CompiledWording, subject: str, parts: list[tuple[TextPart, Searched]], system: System | None
+    message: Message,
+    wording: CompiledWording,
+    subject: str,
+    parts: list[tuple[TextPart, Searched]],
+    system: System | None,
 ) -> tuple[float, Notice] | None:
     kind, owner = wording.definition.kind.value, wording.definition.system.value
     heading = _Reading()
     about = Searched(subject)
     for clause in wording.subject:
-        matches = [match for match in about.find(clause)]
+        matches = list(about.find(clause))
         if not matches:
             heading.missing.append(clause.source)
         for match in matches:
@@ -86,7 +96,9 @@ def _fit(
     titled = bool(wording.subject) and not heading.missing
     if wording.reads_nothing and not titled and not _speaks_for(system, message):
         return None
-    readings = [_read_part(wording, part, text) for part, text in parts] or [_Reading(missing=[c.source for c in wording.body])]
+    readings = [_read_part(wording, part, text) for part, text in parts] or [
+        _Reading(missing=[c.source for c in wording.body])
+    ]
     complete = [r for r in readings if not r.missing]
     if not wording.body:
         return (1.0, _concluded(wording, kind, owner, [heading])) if titled else None

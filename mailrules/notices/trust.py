@@ -54,7 +54,9 @@ def with_trust(message: Message, notice: Notice, systems: tuple[System, ...], de
     return replace(notice, trust=trust, trust_reason=why)
 
 
-def _judge(message: Message, notice: Notice, systems: tuple[System, ...], developers: Collection[str]) -> tuple[Trust, str]:
+def _judge(
+    message: Message, notice: Notice, systems: tuple[System, ...], developers: Collection[str]
+) -> tuple[Trust, str]:
     every = {d.value.lower() for s in systems for d in s.domains}
     declared = {d.value.lower() for s in systems if s.name.value == notice.system for d in s.domains} or every
     if message.forged:

@@ -24,7 +24,8 @@ _REFUSED = re.compile(
     re.IGNORECASE,
 )
 _ABSENT = re.compile(
-    r"\[(?:NONEXISTENT|TRYCREATE)\b|n[o']t exist|no such|unknown mailbox|unknown folder|not found|invalid mailbox", re.IGNORECASE
+    r"\[(?:NONEXISTENT|TRYCREATE)\b|n[o']t exist|no such|unknown mailbox|unknown folder|not found|invalid mailbox",
+    re.IGNORECASE,
 )
 
 
@@ -63,7 +64,9 @@ def fault(place: str, doing: str, error: BaseException, *, tls: str, login: bool
                 f"{where}: this port does not speak TLS from the first byte",
                 help='set `tls = "starttls"` (usually port 143), or `port = 993` with `tls = "implicit"`',
             )
-        return TemporaryError(f"{where}: TLS failed: {words}", help="try again; if it stays, check `host`, `port`, `tls`")
+        return TemporaryError(
+            f"{where}: TLS failed: {words}", help="try again; if it stays, check `host`, `port`, `tls`"
+        )
     if isinstance(error, ssl.CertificateError):
         return ConfigError(f"{where}: the server's certificate was refused: {words}", help="check `host`")
     if isinstance(error, socket.gaierror):
@@ -73,10 +76,14 @@ def fault(place: str, doing: str, error: BaseException, *, tls: str, login: bool
     if isinstance(error, TimeoutError):
         helps = "the next poll tries again"
         if tls != "implicit" and doing == "connecting":
-            helps = 'a port that expects TLS at once is silent like this: then set `tls = "implicit"` (usually port 993)'
+            helps = (
+                'a port that expects TLS at once is silent like this: then set `tls = "implicit"` (usually port 993)'
+            )
         return TemporaryError(f"{where}: the server did not answer in time", help=helps)
     if isinstance(error, OSError):
-        return TemporaryError(f"{where}: {words}", help="check `host`, `port` and the network; the next poll tries again")
+        return TemporaryError(
+            f"{where}: {words}", help="check `host`, `port` and the network; the next poll tries again"
+        )
     if isinstance(error, UnicodeError):
         return ConfigError(
             f"{where}: a name or a password has characters that this server cannot be sent",
@@ -91,7 +98,11 @@ def fault(place: str, doing: str, error: BaseException, *, tls: str, login: bool
                 help="check `user` and the password; many providers want an app password and IMAP enabled in the settings",
             )
         if _REFUSED.search(words):
-            return AuthError(f"{where}: no permission: {words}", help="allow IMAP access for this account at the provider")
+            return AuthError(
+                f"{where}: no permission: {words}", help="allow IMAP access for this account at the provider"
+            )
     if isinstance(error, MemoryError):
-        return TemporaryError(f"{where}: the server announced more data than there is memory", help="the next poll tries again")
+        return TemporaryError(
+            f"{where}: the server announced more data than there is memory", help="the next poll tries again"
+        )
     return TemporaryError(f"{where}: {words}", help="the next poll tries again")

@@ -25,7 +25,8 @@ _FROM_LINE = re.compile(
 _QUOTED_FROM = re.compile(rb">+From ")
 _FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
 _NAMED_FIELD = re.compile(
-    rb"^(?:From|To|Subject|Date|Message-ID|MIME-Version|Received|Return-Path|Delivered-To)[ \t]*:", re.IGNORECASE | re.MULTILINE
+    rb"^(?:From|To|Subject|Date|Message-ID|MIME-Version|Received|Return-Path|Delivered-To)[ \t]*:",
+    re.IGNORECASE | re.MULTILINE,
 )
 _EPOCH = datetime.fromtimestamp(0, tz=UTC)
 LONGEST_LINE = 1_000_000
@@ -44,12 +45,16 @@ def documents(path_or_dash: str, stdin: BinaryIO) -> Iterator[RawMessage]:
         elif path.exists():
             yield from _file(path_or_dash, path)
         else:
-            raise UsageError(f"there is no file or folder `{path_or_dash}`", help="check the path; `-` is standard input")
+            raise UsageError(
+                f"there is no file or folder `{path_or_dash}`", help="check the path; `-` is standard input"
+            )
     except ValueError as error:  # a NUL in the path
         raise UsageError(f"`{path_or_dash!r}` is no path", help="check the path") from error
     except OSError as error:
         name = error.filename or path_or_dash
-        raise TemporaryError(f"`{name}` cannot be read: {error.strerror or error}", help="check its permissions") from error
+        raise TemporaryError(
+            f"`{name}` cannot be read: {error.strerror or error}", help="check its permissions"
+        ) from error
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -72,7 +77,9 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _file(source: str, path: Path) -> Iterator[RawMessage]:
     if not path.is_file() and not path.is_fifo():
-        raise UsageError(f"`{source}` is neither a file nor a folder", help="name an .eml, a Maildir, an mbox or a saved page")
+        raise UsageError(
+            f"`{source}` is neither a file nor a folder", help="name an .eml, a Maildir, an mbox or a saved page"
+        )
     received = datetime.fromtimestamp(path.stat().st_mtime, tz=UTC)
     with path.open("rb") as stream:
         yield from _split(source, stream, received, path.suffix.lower())
@@ -89,7 +96,9 @@ def _split(source: str, stream: BinaryIO, received: datetime, suffix: str) -> It
         kind = "message/rfc822"
         if suffix == ".txt" and not _begins_with_fields(content):
             kind = "text/plain"
-        elif suffix == "" and source == "-" and content[:200].lstrip().lower().startswith((b"<!doctype html", b"<html")):
+        elif (
+            suffix == "" and source == "-" and content[:200].lstrip().lower().startswith((b"<!doctype html", b"<html"))
+        ):
             kind = "text/html"
         yield RawMessage(source=source, content=content, received_at=received, media_type=kind)
         return

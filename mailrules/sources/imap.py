@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import imaplib
-import re
 import socket
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,7 +22,7 @@ from imapclient.response_parser import gen_parsed_response
 from mailrules import __version__
 from mailrules.errors import AuthError, ConfigError, TemporaryError
 from mailrules.mail.message import MessageKey
-from mailrules.sources.faults import absent, fault, passing, words_of
+from mailrules.sources.faults import absent, passing, words_of
 from mailrules.sources.imap_types import (
     UNKNOWN_UIDNEXT,
     Header,
@@ -31,32 +30,28 @@ from mailrules.sources.imap_types import (
     MailboxState,
     Missing,
     Unfetchable,
-    loopback,
     members,
     ranges,
+    windows,
 )
-from mailrules.sources.imap_wire import Deadline, Wire
+from mailrules.sources.imap_wire import LOGOUT_SECONDS, Guarded, Wire
 
 __all__ = ["Header", "ImapSession", "ImapSettings", "MailboxState", "Missing", "Unfetchable", "check_login"]
 
 HEADERS = "BODY.PEEK[HEADER.FIELDS (FROM SENDER SUBJECT DATE TO MESSAGE-ID CONTENT-TYPE AUTHENTICATION-RESULTS)]"
-LOGOUT_SECONDS = 2
 HEADER_BATCH = 500
 BODY_BATCH = 50
 BODY_BATCH_BYTES = 8_000_000
-UID_WINDOW = 50_000  # imaplib gives up on a line of 1,000,000 bytes
-MAX_WINDOWS = 2_000
-LOGOUT_SECONDS = 2.0
 
 
-class _Client(imapclient.IMAPClient):  # type: ignore[misc,unused-ignore]
-    def __init__(self, settings: ImapSettings, context: ssl.SSLContext | None, opened: Callable[[socket.socket], None]) -> None:
+class _Client(imapclient.IMAPClient):  # type: ignore[misc]
+    def __init__(
+        self, settings: ImapSettings, context: ssl.SSLContext | None, opened: Callable[[socket.socket], None]
+    ) -> None:
         implicit = settings.tls == "implicit"
-        self._make = lambda: Wire(settings, context if implicit else None, opened)
+        self._make: Callable[[], Wire] = lambda: Wire(settings, context if implicit else None, opened)
         timeout = imapclient.SocketTimeout(settings.connect_timeout, settings.read_timeout)
-        super().__init__(  # type: ignore[no-untyped-call,unused-ignore]
-            settings.host, settings.port, ssl=implicit, timeout=timeout
-        )
+        super().__init__(settings.host, settings.port, ssl=implicit, timeout=timeout)
         self.normalise_times = False
         self._imap.debug = 0  # IMAPClient sets 5, which formats every line for a log that nobody reads: 12 times slower
 
@@ -71,22 +66,13 @@ class _Client(imapclient.IMAPClient):  # type: ignore[misc,unused-ignore]
         return [item for item in data if item is not None]
 
 
-class ImapSession:
+class ImapSession(Guarded):
     """One connection, used as a context manager; it logs in on entry. Not for two threads at once."""
 
     def __init__(self, settings: ImapSettings, secret: Callable[[], str]) -> None:
-        if settings.tls not in ("implicit", "starttls", "none"):
-            raise ConfigError(f"account {settings.account}: `tls` is implicit, starttls or none, not `{settings.tls}`")
-        if settings.tls == "none" and not loopback(settings.host):
-            raise ConfigError(
-                f"account {settings.account}: `tls` = none is allowed for this machine only, not for {settings.host}",
-                help='set `tls = "implicit"`',
-            )
-        self._settings = settings
-        self._place = f"account {settings.account}, {settings.host}:{settings.port}"
+        super().__init__(settings)
         self._secret = secret
         self._client: _Client | None = None
-        self._deadline = Deadline()
         self._mailbox, self._state = "", MailboxState(uidvalidity=0, uidnext=UNKNOWN_UIDNEXT, exists=0)
         self._sizes: dict[int, int] = {}
         self.login_method = ""
@@ -101,7 +87,9 @@ class ImapSession:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._close(polite=kind is None)
 
     @property
@@ -122,7 +110,8 @@ class ImapSession:
                 words = words_of(error)
                 if not passing(words) and (absent(words) or not client.list_folders("", mailbox)):
                     raise ConfigError(
-                        f"{self._place}: there is no mailbox `{mailbox}`: {words}", help="check `mailboxes` of this account"
+                        f"{self._place}: there is no mailbox `{mailbox}`: {words}",
+                        help="check `mailboxes` of this account",
                     ) from error
                 raise
             self._mailbox, self._sizes = mailbox, {}
@@ -132,18 +121,14 @@ class ImapSession:
     def status(self, mailbox: str) -> MailboxState:
         """Ask for the state of a mailbox without opening it."""
         with self._doing(f"asking for the status of {self._clean(mailbox, 'the mailbox name')}"):
-            return self._read_state(self._open().folder_status(mailbox, ["MESSAGES", "UIDNEXT", "UIDVALIDITY"]), b"MESSAGES")
+            return self._read_state(
+                self._open().folder_status(mailbox, ["MESSAGES", "UIDNEXT", "UIDVALIDITY"]), b"MESSAGES"
+            )
 
     def uids(self, low: int) -> list[int]:
         """Return every UID above `low` in the examined mailbox, ascending."""
         found: set[int] = set()
-        state, first, width = self._state, low + 1, UID_WINDOW
-        windows = [f"{first}:*"]
-        if state.exists > UID_WINDOW and first < state.uidnext < UNKNOWN_UIDNEXT:
-            width = max(UID_WINDOW, -(-(state.uidnext - first) // MAX_WINDOWS))
-            starts = range(first, state.uidnext, width)
-            windows = [f"{a}:{a + width - 1}" for a in starts[:-1]] + [f"{starts[-1]}:*"]
-        for window in windows:
+        for window in windows(low + 1, self._state):
             with self._doing(f"listing {self._mailbox}"):
                 try:
                     lines = self._open().uid_command("SEARCH", "UID", window)
@@ -266,7 +251,8 @@ class ImapSession:
                     self._open().starttls(context)
                 except imapclient.exceptions.CapabilityError as error:
                     raise ConfigError(
-                        f"{self._place}: the server does not offer STARTTLS", help='set `tls = "implicit"` (usually port 993)'
+                        f"{self._place}: the server does not offer STARTTLS",
+                        help='set `tls = "implicit"` (usually port 993)',
                     ) from error
                 except imaplib.IMAP4.error as error:
                     if isinstance(error, imaplib.IMAP4.abort) or passing(words_of(error)):
@@ -298,44 +284,15 @@ class ImapSession:
                 except (imaplib.IMAP4.error, ValueError, TypeError):
                     pass
 
-    def _read_state(self, found: dict[bytes, Any], count: bytes) -> MailboxState:
-        validity = found.get(b"UIDVALIDITY")
-        if not isinstance(validity, int) or validity < 1:
-            raise TemporaryError(f"{self._place}: the server names no UIDVALIDITY, so its messages cannot be told apart")
-        uidnext, exists = found.get(b"UIDNEXT"), found.get(count)
-        return MailboxState(
-            uidvalidity=validity,
-            uidnext=uidnext if isinstance(uidnext, int) and uidnext > 0 else UNKNOWN_UIDNEXT,
-            exists=exists if isinstance(exists, int) else 0,
-        )
-
     def _key(self, uid: int) -> MessageKey:
         return MessageKey(
             account=self._settings.account, mailbox=self._mailbox, uidvalidity=self._state.uidvalidity, uid=uid
         )
 
-    def _clean(self, text: str, what: str) -> str:
-        # Neither library escapes a line end: it would begin a second command.
-        if re.search(r"[\r\n\0]", text):
-            raise ConfigError(f"account {self._settings.account}: {what} has a line break or a NUL in it")
-        return text
-
     def _open(self) -> _Client:
         if self._client is None:
             raise TemporaryError(f"{self._place}: the session is closed")
         return self._client
-
-    @contextlib.contextmanager
-    def _doing(self, doing: str, *, login: bool = False) -> Iterator[None]:
-        try:
-            yield
-        except Exception as error:
-            if self._deadline.expired:
-                raise TemporaryError(
-                    f"{self._place}: {doing}: the session took longer than {self._settings.deadline:g} seconds",
-                    help="the next poll goes on where this one stopped",
-                ) from error
-            raise fault(self._place, doing, error, tls=self._settings.tls, login=login) from error
 
     def _close(self, *, polite: bool) -> None:
         client, self._client = self._client, None

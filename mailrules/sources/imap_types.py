@@ -16,6 +16,8 @@ from mailrules.mail.message import MessageKey
 
 SET_CHARACTERS = 4_000  # Dovecot refuses a line of 84 KB, others of 8 KB (RFC 7162 section 4 asks for 8,192)
 UNKNOWN_UIDNEXT = 2**32  # above every UID: a server that does not say UIDNEXT must be searched
+UID_WINDOW = 50_000  # imaplib gives up on a line of 1,000,000 bytes
+MAX_WINDOWS = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +62,7 @@ class Missing:
     key: MessageKey
 
 
-class Unfetchable(TemporaryError):  # noqa: N818 - a state of a message, as the store calls it
+class Unfetchable(TemporaryError):
     """One message that cannot be had as it is; `reason` is for the user."""
 
     def __init__(self, reason: str) -> None:
@@ -101,3 +103,12 @@ def members(uid_set: str) -> list[int]:
         first, _, last = run.partition(":")
         found += range(int(first), int(last or first) + 1)
     return found
+
+
+def windows(first: int, state: MailboxState) -> list[str]:
+    """Return UID ranges from `first` on, the last one open; several where one answer could be too long a line."""
+    if state.exists <= UID_WINDOW or not first < state.uidnext < UNKNOWN_UIDNEXT:
+        return [f"{first}:*"]
+    width = max(UID_WINDOW, -(-(state.uidnext - first) // MAX_WINDOWS))
+    starts = range(first, state.uidnext, width)
+    return [f"{a}:{a + width - 1}" for a in starts[:-1]] + [f"{starts[-1]}:*"]

@@ -31,7 +31,8 @@ def explained(error: sqlite3.Error, path: Path | None) -> MailrulesError | None:
         return TemporaryError(f"the store {path} is busy: another mailrules holds it")
     if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return StoreError(
-            f"the store {path} is damaged ({error})", help="put it aside and restore a copy; the mail on the server is untouched"
+            f"the store {path} is damaged ({error})",
+            help="put it aside and restore a copy; the mail on the server is untouched",
         )
     if primary in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
         return TemporaryError(f"the store {path} cannot be used ({error}); {_free(path)} bytes are free there")

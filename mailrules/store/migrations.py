@@ -59,7 +59,9 @@ def _first(db: Any) -> None:
         pk=("authorization", "due"), foreign_keys=[("authorization", "authorizations", "id")], strict=True,
     )  # fmt: skip
     db["events"].create(
-        {"id": number, "authorization": text, "due": text, "at": text, "what": text, "detail": text}, pk="id", strict=True
+        {"id": number, "authorization": text, "due": text, "at": text, "what": text, "detail": text},
+        pk="id",
+        strict=True,
     )
     db["events"].create_index(["authorization"])
     db["effects"].create(

@@ -83,11 +83,11 @@ class Outbox(Connection):
         with self.transaction():
             self._named(
                 "UPDATE effects SET state = 'unknown', lease = '', updated = :now,"
-                f" why = 'mailrules was stopped while it ran: it may have done its work' WHERE {LAPSED} AND {ONCE}",  # noqa: S608
+                f" why = 'mailrules was stopped while it ran: it may have done its work' WHERE {LAPSED} AND {ONCE}",
                 now=now,
             )
             rows = self._named(
-                f"SELECT key, account, target, action, batch, {ONCE} AS once FROM effects WHERE {due}"  # noqa: S608
+                f"SELECT key, account, target, action, batch, {ONCE} AS once FROM effects WHERE {due}"
                 " ORDER BY not_before, created, rowid LIMIT :limit",
                 now=now, limit=limit,
             )  # fmt: skip
@@ -98,7 +98,7 @@ class Outbox(Connection):
             batches = self._batches(chosen)
             keys = {row["key"] for row in chosen}
             for batch in {row["batch"] for row in chosen if row["batch"]}:
-                found = self._named(f"SELECT key FROM effects WHERE batch = :batch AND {due}", batch=batch, now=now)  # noqa: S608
+                found = self._named(f"SELECT key FROM effects WHERE batch = :batch AND {due}", batch=batch, now=now)
                 keys |= {row["key"] for row in found}
             if not keys:
                 return []
@@ -106,7 +106,7 @@ class Outbox(Connection):
             marks = ", ".join("?" * len(keys))
             claimed = self._rows(
                 "UPDATE effects SET state = 'claimed', attempts = attempts + 1, lease = ?, updated = ?,"
-                f" first_tried = CASE first_tried WHEN '' THEN ? ELSE first_tried END WHERE key IN ({marks}) RETURNING *",  # noqa: S608
+                f" first_tried = CASE first_tried WHEN '' THEN ? ELSE first_tried END WHERE key IN ({marks}) RETURNING *",
                 (lease, now, now, *sorted(keys)),
             )
         claimed.sort(key=lambda row: (row["created"], row["key"]))
@@ -141,7 +141,14 @@ class Outbox(Connection):
                 state, why = _after(outcome, row["first_tried"], now)
                 self._run(
                     "UPDATE effects SET state = ?, why = ?, output = ?, lease = '', not_before = ?, updated = ? WHERE key = ?",
-                    (state, why, outcome.output, (next_at or now) if state == "planned" else row["not_before"], now, key),
+                    (
+                        state,
+                        why,
+                        outcome.output,
+                        (next_at or now) if state == "planned" else row["not_before"],
+                        now,
+                        key,
+                    ),
                 )
                 self._run(
                     "INSERT INTO events (authorization, due, at, what, detail) VALUES (?, ?, ?, ?, ?)",
@@ -165,7 +172,10 @@ class Outbox(Connection):
 
     def planned(self) -> list[Effect]:
         """Return the effects that wait to be performed."""
-        return [effect_of(row) for row in self._rows("SELECT * FROM effects WHERE state = 'planned' ORDER BY created, rowid")]
+        return [
+            effect_of(row)
+            for row in self._rows("SELECT * FROM effects WHERE state = 'planned' ORDER BY created, rowid")
+        ]
 
     def set_effect_state(self, id: str, state: EffectState, now: str) -> dict[str, Any]:  # noqa: A002 - the column's name
         """Put an effect into a state because a person said so; `planned` means from the beginning."""
@@ -191,7 +201,9 @@ class Outbox(Connection):
 
     def tasks(self, status: str | None = None) -> list[dict[str, Any]]:
         """Return tasks as rows; `obligation` is the deadline that the task is about."""
-        rows = self._rows("SELECT * FROM tasks WHERE ? IS NULL OR status = ? ORDER BY due IS NULL, due, id", (status, status))
+        rows = self._rows(
+            "SELECT * FROM tasks WHERE ? IS NULL OR status = ? ORDER BY due IS NULL, due, id", (status, status)
+        )
         return [{**dict(row), "id": str(row["id"])} for row in rows]
 
     def task(self, id: str) -> dict[str, Any] | None:  # noqa: A002 - the column's name

@@ -142,7 +142,9 @@ class Store(Outbox):
 
     def ledger(self, account: str | None = None) -> Ledger:
         """Return the ledger, of one account or of all."""
-        subjects = self._rows("SELECT * FROM authorizations WHERE ? IS NULL OR account = ? ORDER BY rowid", (account, account))
+        subjects = self._rows(
+            "SELECT * FROM authorizations WHERE ? IS NULL OR account = ? ORDER BY rowid", (account, account)
+        )
         authorizations = {row["id"]: authorization_of(row) for row in subjects}
         owed = [obligation_of(row) for row in self._rows("SELECT * FROM obligations ORDER BY rowid")]
         return Ledger(authorizations, {(o.authorization, o.due): o for o in owed if o.authorization in authorizations})
@@ -185,7 +187,9 @@ class Store(Outbox):
     def _store_message(self, reading: Reading, ingest: Ingest, now: str, reason: str, *, keep_bytes: bool) -> None:
         raw, message, key = reading.raw, reading.message, reading.raw.key
         if keep_bytes:
-            self._run("INSERT INTO contents VALUES (?, ?) ON CONFLICT (digest) DO NOTHING", (reading.digest, raw.content))
+            self._run(
+                "INSERT INTO contents VALUES (?, ?) ON CONFLICT (digest) DO NOTHING", (reading.digest, raw.content)
+            )
         self._run(
             "INSERT INTO messages (digest, account, mailbox, uidvalidity, uid, source, media_type, message_id, subject,"
             " received_at, reason, trust, notices, decisions, stored_at)"
@@ -219,7 +223,9 @@ class Store(Outbox):
             " ORDER BY account, mailbox, uidvalidity, uid",
             (PATIENCE,),
         )
-        found += [f"message {r['uid']} in {r['mailbox']} of {r['account']} could not be fetched: {r['reason']}" for r in rows]
+        found += [
+            f"message {r['uid']} in {r['mailbox']} of {r['account']} could not be fetched: {r['reason']}" for r in rows
+        ]
         return found
 
 

@@ -1,0 +1,102 @@
+"""Readers of single settings, and the list of everything that is wrong with them.
+
+In: values as TOML gave them. Out: typed values; Problems with the file, the line and a sentence each.
+May not live here: which settings there are (config.py).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+class Problems:
+    """Everything that is wrong with one configuration file."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        """Keep the text, to find the line of a key."""
+        self.path, self.lines, self.found = path, text.splitlines(), list[str]()
+
+    def add(self, key: str, sentence: str) -> None:
+        """Note a problem with the line where its key stands."""
+        last = key.rsplit(".", 1)[-1]
+        number = next(
+            (n for n, line in enumerate(self.lines, 1) if line.strip().startswith((last, f'"{last}"', f"[{key}"))), None
+        )
+        self.found.append(f"{self.path}{f':{number}' if number else ''}: {sentence}")
+
+    def unknown(self, table: str, given: Mapping[str, Any], known: tuple[str, ...]) -> None:
+        """Note every key that does not exist, with a suggestion."""
+        for key in given:
+            if key not in known:
+                where = f" in [{table}]" if table else ""
+                self.add(f"{table}.{key}" if table else key, f"unknown key `{key}`{where}; {suggest(key, known)}")
+
+    def take(
+        self,
+        table: str,
+        given: Mapping[str, Any],
+        key: str,
+        kind: type | tuple[type, ...],
+        default: Any = None,
+        *,
+        required: bool = False,
+    ) -> Any:
+        """Return a setting of the right type, or note what is wrong and return the default."""
+        value = given.get(key, default)
+        where = f"{table}.{key}" if table else key
+        if key not in given and required:
+            self.add(table, f"`{key}` is missing in [{table}]")
+            return default
+        if value is not None and (not isinstance(value, kind) or (kind is not bool and isinstance(value, bool))):
+            names = {
+                str: "a text in quotes",
+                int: "a whole number",
+                list: "a list",
+                dict: "a table",
+                bool: "true or false",
+            }
+            wanted = names.get(kind if isinstance(kind, type) else kind[0], "of another kind")
+            self.add(where, f"`{where}` must be {wanted}")
+            return default
+        return value
+
+
+def suggest(word: str, known: Any) -> str:
+    """Return a help sentence: the near name, or the names that exist."""
+    near = difflib.get_close_matches(word, list(known), 1)
+    return f"did you mean `{near[0]}`?" if near else "known here: " + ", ".join(sorted(known))
+
+
+def time_zone(problems: Problems, key: str, name: str) -> ZoneInfo:
+    """Return a time zone by its name, or note the problem and return UTC."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        problems.add(key, f"`{name}` is no time zone; write it like America/Los_Angeles or Asia/Tokyo")
+        return ZoneInfo("UTC")
+
+
+def address(problems: Problems, key: str, value: object) -> bool:
+    """Return whether a value is one mail address; note it where not."""
+    good = isinstance(value, str) and value.count("@") == 1 and not any(c.isspace() or c in "<>,;" for c in value)
+    if not good:
+        problems.add(key, f"`{key}` must be one mail address")
+    return good
+
+
+def seconds(problems: Problems, key: str, value: object, default: float) -> float:
+    """Return a time with its unit in seconds."""
+    if value is None:
+        return default
+    text = str(value)
+    number, unit = text[:-1], text[-1:]
+    if number.isdigit() and unit in UNITS:
+        return int(number) * UNITS[unit]
+    problems.add(key, f'`{key}` must be a time with its unit, such as "60s" or "5m"')
+    return default

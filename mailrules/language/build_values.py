@@ -1,0 +1,139 @@
+"""Trees of words, texts, dates and conditions to nodes.
+
+In: a tree as the parser made it: its tokens are texts with a place, its branches have `data` and `children`.
+Out: nodes of ast.py and problems. May not live here: lark; recursion is bounded by the nesting cap of blocks.py.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from datetime import date
+from typing import Any
+
+from mailrules.language import ast
+from mailrules.language.ast import Name, Problem, Span, Text
+
+_ESCAPES = {"n": "\n", "t": "\t", '"': '"', "\\": "\\"}
+
+
+class ValueBuilder:
+    """What both blocks and conditions are made of; `offset` is the line before the block, `problems` what was wrong."""
+
+    def __init__(self, path: str, offset: int) -> None:
+        self.path, self.offset, self.problems = path, offset, list[Problem]()
+
+    def span(self, node: Any) -> Span:
+        """Return the place of a token or a branch in its file."""
+        meta: Any = node if isinstance(node, str) else node.meta
+        if not isinstance(node, str) and meta.empty:
+            return Span(self.path, self.offset + 1, 1, self.offset + 1, 2)
+        return Span(self.path, meta.line + self.offset, meta.column, meta.end_line + self.offset, meta.end_column)
+
+    def name(self, token: Any) -> Name:
+        """Return a word."""
+        return Name(value=str(token), span=self.span(token))
+
+    def text(self, token: Any) -> Text:
+        """Return a quoted text with its escapes resolved, or a mail in triple quotes."""
+        raw = str(token)
+        if raw.startswith('"""'):
+            return Text(value=textwrap.dedent(raw[3:-3].lstrip("\n")), span=self.span(token))
+        out, at, body = "", 0, raw[1:-1]
+        while at < len(body):
+            if body[at] == "\\" and at + 1 < len(body):
+                if body[at + 1] not in _ESCAPES:
+                    self.problems.append(
+                        Problem(
+                            code="E001",
+                            span=self.span(token),
+                            message=f"`\\{body[at + 1]}` means nothing in a text",
+                            help='only \\", \\\\, \\n and \\t do',
+                        )
+                    )
+                out += _ESCAPES.get(body[at + 1], body[at + 1])
+                at += 2
+            else:
+                out += body[at]
+                at += 1
+        return Text(value=out, span=self.span(token))
+
+    def day(self, token: Any) -> str:
+        """Return a date as it is written, once it exists."""
+        try:
+            return date.fromisoformat(str(token)).isoformat()
+        except ValueError:
+            self.problems.append(
+                Problem(
+                    code="E006",
+                    span=self.span(token),
+                    message=f"`{token}` is no day of the calendar",
+                    help="write an existing day as YYYY-MM-DD",
+                )
+            )
+            return "2000-01-01"
+
+    def moment(self, tree: Any) -> str:
+        """Return a date and time as ISO text."""
+        day = self.day(tree.children[0])
+        clock = str(tree.children[1]) if len(tree.children) > 1 else "00:00"
+        if not (clock[:2] < "24" and clock[3:] < "60"):
+            self.problems.append(
+                Problem(code="E006", span=self.span(tree.children[1]), message=f"`{clock}` is no time of the day")
+            )
+            clock = "00:00"
+        return f"{day}T{clock}"
+
+    def _duration(self, tree: Any) -> ast.DurationLiteral:
+        unit: Any = str(tree.children[1]).rstrip("s") + "s"
+        return ast.DurationLiteral(amount=int(str(tree.children[0])), unit=unit, span=self.span(tree))
+
+    def expr(self, tree: Any) -> ast.Expr:
+        """Return the node of a condition."""
+        match tree.data:
+            case "either" | "both":
+                operator: Any = "or" if tree.data == "either" else "and"
+                return ast.Junction(
+                    operator=operator, conditions=tuple(self.expr(c) for c in tree.children), span=self.span(tree)
+                )
+            case "negated":
+                return ast.Not(condition=self.expr(tree.children[0]), span=self.span(tree))
+            case "comparison":
+                return self._comparison(tree)
+            case _:
+                return self._sum(tree)
+
+    def _comparison(self, tree: Any) -> ast.Comparison:
+        left, test, *because = tree.children
+        comparator = {"is_": "is", "order": ""}.get(test.data, test.data.replace("_", " "))
+        parts = list(test.children)
+        if test.data == "order":
+            comparator = str(parts.pop(0))
+        right = tuple(self._sum(p) for p in (parts[0].children if test.data == "is_one_of" else parts))
+        return ast.Comparison(
+            left=self._sum(left),
+            comparator=comparator,
+            right=right,
+            because=self.text(because[0]) if because else None,
+            span=self.span(tree),
+        )
+
+    def _sum(self, tree: Any) -> ast.Expr:
+        match tree.data:
+            case "arithmetic":
+                left, sign, right = tree.children
+                return ast.Arithmetic(
+                    left=self._sum(left), operator=str(sign), right=self._sum(right), span=self.span(tree)
+                )
+            case "name":
+                word: Any = str(tree.children[0])
+                if word in ("yes", "no", "nothing"):
+                    return ast.Keyword(value=word, span=self.span(tree))
+                return self.name(tree.children[0])
+            case "text":
+                return self.text(tree.children[0])
+            case "date":
+                return ast.DateLiteral(value=self.day(tree.children[0]), span=self.span(tree))
+            case "number":
+                return ast.Number(value=int(str(tree.children[0])), span=self.span(tree))
+            case _:
+                return self._duration(tree)

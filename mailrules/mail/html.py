@@ -1,0 +1,282 @@
+"""HTML to the lines that a reader would see, and the addresses of visible links.
+
+In: HTML text, capped. Out: text, links, defects. May not live here: charsets, transfer encodings, anything about notices.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+HTML_CAP = 1_000_000
+DEPTH_CAP = 2_000
+FORMATTING_BUDGET = 5_000_000
+
+
+_BLOCKS = frozenset(
+    [
+        "address",
+        "article",
+        "aside",
+        "blockquote",
+        "body",
+        "caption",
+        "center",
+        "dd",
+        "details",
+        "dialog",
+        "dir",
+        "div",
+        "dl",
+        "dt",
+        "fieldset",
+        "figcaption",
+        "figure",
+        "footer",
+        "form",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "header",
+        "hr",
+        "html",
+        "li",
+        "main",
+        "menu",
+        "nav",
+        "ol",
+        "option",
+        "p",
+        "pre",
+        "section",
+        "summary",
+        "table",
+        "tbody",
+        "tfoot",
+        "thead",
+        "tr",
+        "ul",
+        "td",
+        "th",
+    ]
+)
+_DROPPED = frozenset(
+    ["head", "style", "script", "title", "template", "noembed", "noframes", "iframe", "object", "audio", "video"]
+)
+_FORMATTING = frozenset(
+    ["a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u"]
+)
+_VOID = frozenset(
+    [
+        "area",
+        "base",
+        "br",
+        "col",
+        "embed",
+        "hr",
+        "img",
+        "input",
+        "link",
+        "meta",
+        "param",
+        "source",
+        "track",
+        "wbr",
+        "p",
+        "li",
+        "dt",
+        "dd",
+        "tr",
+        "td",
+        "th",
+    ]
+)
+_RAW = ("script", "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes", "noscript", "plaintext")
+_OPEN = re.compile(r"<(?:!--|(/?)([a-z][a-z0-9]{0,19}))", re.IGNORECASE)
+_TAG_REST = re.compile(r"=[ \t\r\n\f]{0,20}[\"']|>")
+_COMMENT_END = re.compile(r"--!?>")
+TAG_CAP = 20_000
+
+
+def _too_deep(html: str) -> bool:
+    """Estimate the tag depth from above, in linear time: the parser's own cost grows with its square.
+
+    End tags inside comments, quotes and raw text do not count, start tags there do; a cap on all nesting tags covers
+    what the estimate gets wrong. Formatting elements are reopened in every block (HTML section 13.2.4.3), so they
+    have a budget of their own.
+    """
+    counts: dict[str, int] = {}
+    depth = deepest = formatting = most_formatting = tags = nesting = skip = 0
+    lower = html.lower() if html.isascii() else html
+    for match in _OPEN.finditer(html):
+        outside = match.start() >= skip
+        if match[2] is None:
+            if outside:
+                end = _COMMENT_END.search(html, match.end() - 2)
+                skip = end.end() if end else len(html)
+            continue
+        tag = match[2].lower()
+        tags += 1
+        if match[1]:
+            if outside and counts.get(tag, 0):
+                counts[tag] -= 1
+                depth -= 1
+                formatting -= tag in _FORMATTING
+            continue
+        if tag not in _VOID:
+            counts[tag] = counts.get(tag, 0) + 1
+            depth += 1
+            nesting += 1
+            formatting += tag in _FORMATTING
+            deepest, most_formatting = max(deepest, depth), max(most_formatting, formatting)
+        if outside:
+            skip = _tag_end(html, match.end())
+            if tag in _RAW:
+                skip = lower.find(f"</{tag}", skip)
+                skip = len(html) if skip < 0 else skip
+    return deepest > DEPTH_CAP or nesting > TAG_CAP or most_formatting * tags > FORMATTING_BUDGET
+
+
+def _tag_end(html: str, at: int) -> int:
+    """Return where the start tag that was opened before `at` ends (at the end of all where it does not)."""
+    while True:
+        found = _TAG_REST.search(html, at)
+        if found is None:
+            return len(html)
+        if found[0] == ">":
+            return found.end()
+        at = html.find(found[0][-1], found.end()) + 1
+        if not at:
+            return len(html)
+
+
+def _hidden(node: LexborNode) -> bool:
+    if node.tag in _DROPPED:
+        return True
+    attributes = node.attributes
+    if not attributes:
+        return False
+    if "hidden" in attributes:
+        return True
+    style = re.sub(r"\s+", "", (attributes.get("style") or "").lower())
+    if not style:
+        return False
+    rules: dict[str, str] = {}
+    for rule in "".join(piece.rpartition("*/")[2] for piece in style.split("/*")).split(";"):
+        name, _, value = rule.partition(":")
+        rules[name] = value.removesuffix("!important")
+    nothing = re.compile(r"[+-]?0*\.?0*(px|pt|em|rem|%|vh|vw|ex|ch|in|cm|mm)?$")
+
+    def zero(name: str) -> bool:
+        return "0" in rules.get(name, "") and nothing.match(rules[name]) is not None
+
+    return (
+        rules.get("display") == "none"
+        or rules.get("visibility") in ("hidden", "collapse")
+        or rules.get("mso-hide") == "all"
+        or zero("font-size")
+        or zero("opacity")
+        or (rules.get("overflow") == "hidden" and (zero("max-height") or zero("height")))
+    )
+
+
+def _events(root: LexborNode) -> Iterator[tuple[str, str, LexborNode]]:
+    """Walk the visible tree without recursion: ("open" | "close" | "text", tag or text, node)."""
+    stack: list[tuple[LexborNode, bool]] = [(root, False)]
+    while stack:
+        node, leaving = stack.pop()
+        tag = node.tag or ""
+        if leaving:
+            yield "close", tag, node
+            continue
+        if node is not root and node.next is not None:
+            stack.append((node.next, False))
+        if tag == "-text":
+            yield "text", node.text_content or "", node
+        elif node.is_element_node and not _hidden(node):
+            yield "open", tag, node
+            stack.append((node, True))
+            if node.first_child is not None:
+                stack.append((node.first_child, False))
+
+
+class _Lines:
+    """The lines under construction; a flat table row is one line whose cells are joined by a tab."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.buffer: list[str] = []
+        self.cells: list[str] | None = None
+
+    def taken(self) -> str:
+        text = " ".join("".join(self.buffer).split())
+        self.buffer = []
+        return text
+
+    def end_line(self) -> None:
+        if self.cells is not None:
+            self.buffer.append(" ")
+        elif text := self.taken():
+            self.lines.append(text)
+
+    def end_row(self) -> None:
+        cells, self.cells = self.cells or [], None
+        rest = self.taken()
+        line = "\t".join([*cells, rest] if rest else cells).strip(" ")
+        if line.strip():
+            self.lines.append(line)
+
+
+def html_to_text(html: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """Return what a reader would see of `html`: its text (one line a block or table row), visible links, defects."""
+    defects: tuple[str, ...] = ()
+    if len(html) > HTML_CAP:
+        html, defects = html[:HTML_CAP], ("The HTML is longer than 1 MB; the rest was not read.",)
+    if _too_deep(html):
+        return "", (), ("The HTML is nested too deeply to be read.",)
+    root = LexborHTMLParser(html).root
+    if root is None:
+        return "", (), defects
+    events = list(_events(root))
+    layout: set[int] = set()  # rows that contain a table: their nested rows are the lines
+    rows: list[int] = []
+    for index, (kind, tag, _) in enumerate(events):
+        if kind == "open" and tag == "table":
+            for row in reversed(rows):
+                if row in layout:
+                    break
+                layout.add(row)
+        elif tag == "tr" and kind == "open":
+            rows.append(index)
+        elif tag == "tr" and kind == "close":
+            rows.pop()
+    out, links, pre = _Lines(), list[str](), 0
+    for index, (kind, tag, node) in enumerate(events):
+        if kind == "text":
+            for number, piece in enumerate(tag.split("\n") if pre else [tag]):
+                if number:
+                    out.end_line()
+                out.buffer.append(piece)
+            continue
+        if kind == "open" and tag == "a":
+            link = (node.attributes.get("href") or "").strip()
+            if link.lower().startswith(("http://", "https://")):
+                links.append(link)
+        pre += (kind == "open") - (kind == "close") if tag == "pre" else 0
+        if tag == "tr" and kind == "open":
+            out.end_line()
+            out.cells = None if index in layout else []
+        elif tag == "tr" and out.cells is not None:
+            out.end_row()
+        elif tag in ("td", "th") and out.cells is not None:
+            if kind == "close":
+                out.cells.append(out.taken())
+        elif tag == "br" or tag in _BLOCKS:
+            out.end_line()
+    out.end_line()
+    return "\n".join(out.lines), tuple(links), defects

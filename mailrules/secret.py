@@ -1,0 +1,94 @@
+"""Secret references to secrets, when they are needed and not before.
+
+In: a reference such as { command = [...] }, { file = "…" }, { env = "…" }. Out: a function that gives the secret.
+May not live here: keeping a secret; no error and no log ever holds one.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mailrules.errors import AuthError
+
+
+def secret(reference: Mapping[str, Any], folder: Path, what: str) -> Callable[[], str]:
+    """Return a function that fetches a secret when it is needed. `what` names it in errors, which never hold it."""
+
+    def fetch() -> str:
+        source, value = next(iter(reference.items()))
+        try:
+            found = _FETCH[source](value, folder)
+        except AuthError as error:
+            raise AuthError(f"the password of {what} could not be had: {error}", help=error.help) from error
+        if not found:
+            raise AuthError(
+                f"the password of {what} is empty", help=f"look at its reference {{ {source} = … }} in mailrules.toml"
+            )
+        return found
+
+    return fetch
+
+
+def _from_env(name: str, _folder: Path) -> str:
+    if name not in os.environ:
+        raise AuthError(f"the environment has no variable {name}", help=f"set {name} where mailrules is started")
+    return os.environ[name]
+
+
+def _from_file(name: str, folder: Path) -> str:
+    path = folder / Path(name).expanduser()
+    try:
+        mode = path.stat().st_mode
+        if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise AuthError(f"{path} can be read by others", help=f"chmod 600 {path}")
+        return path.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise AuthError(f"{path} cannot be read: {error}") from error
+
+
+def _from_command(argv: list[str], folder: Path) -> str:
+    try:
+        done = subprocess.run(
+            argv,
+            cwd=folder,
+            capture_output=True,
+            timeout=10,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            encoding="utf-8",
+        )
+    except (OSError, subprocess.TimeoutExpired, ValueError, TypeError) as error:
+        raise AuthError(f"the command {argv[:1]} could not be run: {type(error).__name__}") from error
+    if done.returncode:
+        raise AuthError(
+            f"the command {argv[:1]} ended with exit code {done.returncode}", help="run it by hand to see why"
+        )
+    return done.stdout.split("\n", 1)[0].rstrip("\r")
+
+
+def _from_credential(name: str, _folder: Path) -> str:
+    base = os.environ.get("CREDENTIALS_DIRECTORY")
+    if not base:
+        raise AuthError(
+            "CREDENTIALS_DIRECTORY is not set", help="start mailrules by a systemd unit with LoadCredential="
+        )
+    return (Path(base) / name).read_text(encoding="utf-8").rstrip("\r\n")
+
+
+def _from_keyring(name: str, _folder: Path) -> str:
+    try:
+        import keyring  # type: ignore[import-not-found,unused-ignore]  # an optional extra
+    except ImportError as error:
+        raise AuthError("the keyring library is not installed", help="pip install keyring") from error
+    return str(keyring.get_password("mailrules", name) or "")
+
+
+_FETCH: dict[str, Callable[[Any, Path], str]] = {
+    "env": _from_env, "file": _from_file, "command": _from_command, "credential": _from_credential, "keyring": _from_keyring,
+}  # fmt: skip
