@@ -167,7 +167,7 @@ def poll(config: Config, *, only: str | None = None, dry_run: bool = False) -> O
             outcome.busy = True
             return outcome
         rules, outcome.rules_error = live_rules(config, store)
-        before = {row["id"] for row in store.effects()} if dry_run else set()
+        before = {row["key"] for row in store.effects()} if dry_run else set()
         for account in accounts:
             report = Report(account.name)
             outcome.reports.append(report)

@@ -186,6 +186,10 @@ def _build(path: Path, data: dict[str, Any], problems: Problems) -> Config:
     store = os.environ.get("MAILRULES_STORE") or problems.take("", data, "store", str, "state/mailrules.db")
     rules = problems.take("", data, "rules", list, [])
     megabytes = problems.take("", data, "max_message_mb", int, 25)
+    if not 1 <= megabytes <= 100:
+        problems.add("max_message_mb", "`max_message_mb` must be between 1 and 100")
+    if not isinstance(data.get("smtp", {}), dict):
+        problems.add("smtp", "[smtp] must be a table")
     return Config(
         path=path, accounts=tuple(accounts), rules=tuple(str(r) for r in rules), store=(path.parent / Path(store).expanduser()),
         world=World(

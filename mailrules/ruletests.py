@@ -79,6 +79,7 @@ def _run_one(test: Test, path: str, rules: RuleSet, bytes_of: Callable[[MailStep
     if failures:
         return Result(name=test.name.value, span=test.span, failures=tuple(failures))
     waiting.sort(key=lambda item: item[0])
+    last: datetime | None = None
     for now in _polls(test, zone, [at for at, _, _ in waiting]):
         while waiting and waiting[0][0] <= now:
             at, step, content = waiting.pop(0)
@@ -99,7 +100,7 @@ def _run_one(test: Test, path: str, rules: RuleSet, bytes_of: Callable[[MailStep
         failures.append(f"{_place(waiting[0][1].span)}: this mail comes after the last poll, so nothing reads it")
     claimed: set[str] = set()
     for expectation in test.expectations:
-        why = _unmet(expectation, run, claimed, zone, last if test.mails or test.polls else None)
+        why = _unmet(expectation, run, claimed, zone, last)
         if why:
             failures.append(f"{_place(expectation.span)}: {why}")
     return Result(name=test.name.value, span=test.span, failures=tuple(failures))

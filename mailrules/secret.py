@@ -78,7 +78,10 @@ def _from_credential(name: str, _folder: Path) -> str:
         raise AuthError(
             "CREDENTIALS_DIRECTORY is not set", help="start mailrules by a systemd unit with LoadCredential="
         )
-    return (Path(base) / name).read_text(encoding="utf-8").rstrip("\r\n")
+    try:
+        return (Path(base) / name).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise AuthError(f"the credential {name} cannot be read: {error}") from error
 
 
 def _from_keyring(name: str, _folder: Path) -> str:

@@ -121,8 +121,9 @@ class ValueBuilder:
         match tree.data:
             case "arithmetic":
                 left, sign, right = tree.children
+                operator: Any = str(sign)
                 return ast.Arithmetic(
-                    left=self._sum(left), operator=str(sign), right=self._sum(right), span=self.span(tree)
+                    left=self._sum(left), operator=operator, right=self._sum(right), span=self.span(tree)
                 )
             case "name":
                 word: Any = str(tree.children[0])

@@ -14,7 +14,7 @@ from dataclasses import replace
 from mailrules.language import ast
 from mailrules.language.ast import ActionCall, Expr, Name, Problem, Rule, RulesFile, Span, Text
 from mailrules.language.definitions import Definitions, FactType, Vocabulary
-from mailrules.language.types import check_condition, demanded_trust, type_of_anchor
+from mailrules.language.types import check_condition, demanded_trust, is_time_zone, type_of_anchor
 
 _DATE_FORMAT = re.compile(r"(?=.*YYYY)(?=.*M)(?=.*D)(?:YYYY|MM|DD|M|D|[^A-Za-z0-9])+")
 _TEMPLATE_NAME = re.compile(r"\{\{-?[ \t]*([A-Za-z_][A-Za-z0-9_.]*)")
@@ -304,7 +304,8 @@ class _Checker:
             people = self.words.people or {}
             if not (needed and isinstance(call.target, Text) and call.target.value not in people.values()):
                 return
-                needed = "authenticated"
+        elif self.words.scripts and call.target and self.words.scripts.get(call.target.value):
+            needed = "authenticated"  # the script is declared to change nothing
         if needed and self.words.trust.index(demanded) < self.words.trust.index(needed):
             self.say(
                 "E040",
@@ -316,6 +317,12 @@ class _Checker:
     # --- tests ---
 
     def _test(self, test: ast.Test) -> None:
+        zone = test.timezone
+        if zone and not is_time_zone(zone.value):
+            self.say("E022", zone.span, f"`{zone.value}` is no time zone", "write it like Asia/Tokyo")
+        for poll in test.polls:
+            if poll.every and not poll.every.amount:
+                self.say("E009", poll.every.span, "a poll every 0 is no interval", "write `every 1 hour`")
         for step in test.mails:
             if step.trust and step.trust.value not in self.words.trust:
                 self.say(

@@ -31,6 +31,7 @@ from mailrules.language.values import Value, fold, glob
 
 ORDERED = ("forged", "unverified", "authenticated", "bound", "confirmed")
 _ORDERS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+MAX_DAYS = 1_000_000
 _DAYS = {"minutes": 1 / 1440, "hours": 1 / 24, "days": 1, "weeks": 7}
 
 
@@ -125,7 +126,7 @@ def value_of(expr: Expr, facts: Mapping[str, Any], *, word: bool = False) -> Val
         case DateLiteral(value=day):
             return date.fromisoformat(day)
         case DurationLiteral(amount=amount, unit=unit):
-            return timedelta(days=amount * _DAYS[unit])
+            return timedelta(days=min(amount * _DAYS[unit], MAX_DAYS))
         case Keyword(value=keyword):
             return {"yes": True, "no": False}.get(keyword)
         case Arithmetic(left=left, operator=sign, right=right):

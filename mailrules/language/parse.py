@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from functools import cache
 
-from lark import Lark
+from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedInput, UnexpectedToken
 
 from mailrules.language import ast
@@ -17,6 +17,7 @@ from mailrules.language.ast import Problem, RulesFile, Span
 from mailrules.language.blocks import Chunk, split
 from mailrules.language.build import Builder
 
+MAX_TREE = 200
 _WORDS = {
     "NAME": "a name", "STRING": "a text in quotes", "LONG_STRING": 'a mail in """', "INT": "a number", "DATE": "a date such as 2024-04-10",
     "TIME": "a time such as 09:00", "UNIT": "a unit such as days", "_NL": "the end of the line", "RBRACE": "`}`", "LBRACE": "`{`",
@@ -40,11 +41,32 @@ def parse(text: str, path: str, grammar: str) -> tuple[RulesFile, tuple[Problem,
         except UnexpectedInput as error:
             problems.append(_problem(error, chunk, path))
             continue
+        if _depth(tree) > MAX_TREE:
+            span = Span(path, chunk.line, 1, chunk.line, 2)
+            problems.append(
+                Problem(
+                    code="E005",
+                    span=span,
+                    message="a condition in this block is nested too deep or is too long",
+                    help="split it into several rules",
+                )
+            )
+            continue
         builder = Builder(path, chunk.line - 1)
         blocks.append(builder.block(tree.children[0]))
         problems.extend(builder.problems)
     problems.sort(key=lambda p: (p.span.line, p.span.column))
     return RulesFile(path=path, text=text, blocks=tuple(blocks)), tuple(problems)
+
+
+def _depth(tree: Tree[Token]) -> int:
+    """Return how deep a tree is, without recursion: what comes after may recurse."""
+    deepest, waiting = 0, [(tree, 1)]
+    while waiting:
+        node, depth = waiting.pop()
+        deepest = max(deepest, depth)
+        waiting.extend((child, depth + 1) for child in node.children if isinstance(child, Tree))
+    return deepest
 
 
 def _problem(error: UnexpectedInput, chunk: Chunk, path: str) -> Problem:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from zoneinfo import ZoneInfo
 
 from mailrules.language.ast import (
     Arithmetic,
@@ -219,3 +220,12 @@ def demanded_trust(expr: Expr, levels: Sequence[str]) -> str:
             return levels[min(min(named) + (comparator == ">"), len(levels) - 1)]
         case _:
             return levels[0]
+
+
+def is_time_zone(name: str) -> bool:
+    """Return whether `name` is a time zone such as Asia/Tokyo."""
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True
