@@ -360,6 +360,7 @@ def drain(config: Config, store: Store, outcome: Outcome) -> None:
             secret=secret(reference, config.folder, "[smtp]") if reference else None,
         )  # fmt: skip
     services = Services(smtp=settings, content=store.content, sender=smtp.sender if smtp else "", own_id=store.own_id())
+    store.abandoned()
     while True:
         now = clock()
         claims = store.claim(now=now.isoformat())

@@ -106,11 +106,9 @@ def test_no_flag_is_changed_by_reading(server):
         assert names[0].rpartition(",")[2] in ("", names[0], f"S={len(ONE)}") or names[0].endswith(":2,")
 
 
-def test_two_thousand_messages_are_all_answered(server):
-    if isinstance(server, Dovecot):
-        pytest.skip("one server is enough for this one")
-    server.messages.extend((b"Subject: %d\r\n\r\n" % n, WHEN) for n in range(2000))
-    with opened(server.port) as session:
+def test_two_thousand_messages_are_all_answered():
+    messages = [(b"Subject: %d\r\n\r\n" % n, WHEN) for n in range(2001)]
+    with MailServer("seller", PASSWORD, messages) as server, opened(server.port) as session:
         session.examine("INBOX")
         assert [h.key.uid for h in session.headers(range(1, 2001, 2))] == list(range(1, 2001, 2))
 

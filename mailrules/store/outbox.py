@@ -72,6 +72,10 @@ class Outbox(Connection):
 
     # --- performing -----------------------------------------------------------------------------------------
 
+    def abandoned(self) -> None:
+        """Let every open claim lapse. Only for a caller that holds `exclusive()`: whoever claimed is then dead."""
+        self._run("UPDATE effects SET lease = '' WHERE state = 'claimed' AND lease <> ''", ())
+
     def claim(self, *, now: str, lease_seconds: int = 900, limit: int = 100) -> list[Claim]:
         """Take what is due, at most one at-most-once script in a call: a crash then leaves no other in doubt.
 
