@@ -91,9 +91,9 @@ class Ledger:
         )
 
     def current(self, authorization: str) -> Obligation | None:
-        """Return the obligation that waits for renewal, the latest first; None where nothing is owed."""
+        """Return the obligation that waits for renewal: the best believed, then the latest; None where nothing is owed."""
         waiting = [o for o in self.of(authorization) if o.state in ("open", "lapsed")]
-        return waiting[-1] if waiting else None
+        return max(waiting, key=lambda o: (TRUST_LEVELS.index(o.trust), o.due), default=None)
 
     def with_(self, *, authorization: Authorization | None = None, obligation: Obligation | None = None) -> Ledger:
         """Return this ledger with one authorization or obligation put in place of its former self."""
@@ -186,10 +186,10 @@ def observe(ledger: Ledger, seen: Sighting) -> Observed:
         )
     obligation: Obligation | None = None
     if seen.kind in RENEWED:
-        ledger, closed = _settle_all(ledger, subject.id, seen.at, before=None)
+        ledger, closed = _settle_all(ledger, subject.id, seen.at, before=None, trust=seen.trust)
         for item in closed:
             note("settled", item.due, by=seen.kind, message=seen.message)
-        if seen.expires:
+        if seen.expires and ledger.current(subject.id) is None:
             subject = replace(subject, expires=seen.expires, assumed=False, revoked=False)
     elif seen.trust != "forged":
         ledger, subject, obligation = _warned(ledger, subject, seen, note)
@@ -228,15 +228,17 @@ def _warned(
     if dated:
         day = date.fromisoformat(due)
         history = seen.today - day > HISTORY_AFTER
-        if subject.expires and not subject.assumed and due < subject.expires:
+        if _overtaken(ledger, subject, due, seen.trust):
             state = "settled"  # a later date has been seen already: this mail is older than the renewal
         elif seen.today > day:
             state = "missed" if history else "lapsed"
         if state != "settled":
-            ledger, closed = _settle_all(ledger, subject.id, seen.at, before=due)
+            ledger, closed = _settle_all(ledger, subject.id, seen.at, before=due, trust=seen.trust)
             for item in closed:
                 note("settled", item.due, by="later expiry date", expires=due, message=seen.message)
-            subject = replace(subject, expires=due, assumed=False, revoked=False)
+            better_known = ledger.current(subject.id)
+            if better_known is None or _rank(better_known.trust) <= _rank(seen.trust):
+                subject = replace(subject, expires=due, assumed=False, revoked=False)
     opened = Obligation(
         authorization=subject.id, due=due, dated=dated, state=state, trust=seen.trust, notice=seen.kind,
         message=seen.message, reminders=1, opened=seen.at, closed=seen.at if state == "settled" else "", history=history,
@@ -245,11 +247,30 @@ def _warned(
     return ledger, subject, opened
 
 
-def _settle_all(ledger: Ledger, authorization: str, at: str, *, before: str | None) -> tuple[Ledger, list[Obligation]]:
+def _rank(trust: Trust) -> int:
+    return TRUST_LEVELS.index(trust)
+
+
+def _overtaken(ledger: Ledger, subject: Authorization, due: str, trust: Trust) -> bool:
+    """Whether a later date has been seen from a source that is believed at least as much as this one.
+
+    why: a stranger's mail with a far date must not silence the genuine warning that comes after it.
+    """
+    if not subject.expires or subject.assumed or due >= subject.expires:
+        return False
+    later = ledger.obligations.get((subject.id, subject.expires))
+    return later is None or _rank(later.trust) >= _rank(trust)
+
+
+def _settle_all(
+    ledger: Ledger, authorization: str, at: str, *, before: str | None, trust: Trust = "confirmed"
+) -> tuple[Ledger, list[Obligation]]:
     """Close what waits: everything, or (with `before`) the dated obligations that an expiry date overtook."""
     closed = []
     for item in ledger.of(authorization):
         if item.state not in ("open", "lapsed") or (before is not None and item.due >= before):
+            continue
+        if _rank(item.trust) > _rank(trust):  # why: what is less believed is no evidence of renewal
             continue
         done = replace(item, state="settled", closed=at)
         ledger = ledger.with_(obligation=done)

@@ -127,3 +127,23 @@ def test_five_weekly_reminders_are_one_obligation() -> None:
         assert len(ledger.authorizations) == 1
         (obligation,) = ledger.obligations.values()
         assert (obligation.due, obligation.reminders, obligation.state) == ("2024-04-10", 5, "open")
+
+
+def test_a_strangers_later_date_neither_settles_nor_hides_a_proven_deadline() -> None:
+    proven, strange = named(), named(expires="2027-01-01", trust="unverified", message="m2")
+    for order in ((proven, strange), (strange, proven)):
+        ledger = seen(*order)
+        (subject,) = ledger.authorizations.values()
+        assert subject.expires == "2024-04-10"
+        waiting = ledger.current(subject.id)
+        assert waiting is not None
+        assert (waiting.due, waiting.state, waiting.trust) == ("2024-04-10", "open", "bound")
+
+
+def test_a_strangers_confirmation_is_no_evidence_of_renewal() -> None:
+    ledger = seen(named(), named(kind="authorization_renewed", expires="2025-04-01", trust="unverified"))
+    (subject,) = ledger.authorizations.values()
+    assert subject.expires == "2024-04-10"
+    waiting = ledger.current(subject.id)
+    assert waiting is not None
+    assert waiting.state == "open"
