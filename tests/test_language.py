@@ -53,6 +53,7 @@ WRONG = {
     "E013": rule(ON, "when days_left <= 30", TASK),
     "E014": 'notice n of amazon {\n  ends: day\n  wording en {\n    says "x {ends}"\n  }\n}\n',
     "E015": rule(ON, TASK) + rule(ON, 'create task "U"'),
+    "E016": 'notice n of amazon {\n  wording en {\n    says "x y {bound: text}"\n  }\n}\n',
     "E020": rule(ON, 'make task "T"'),
     "E021": rule(ON, "notify owner"),
     "E022": rule(ON, 'notify onwer "T"'),
@@ -83,6 +84,25 @@ def test_no_message_shows_a_name_of_the_parser(code: str) -> None:
 def test_the_problems_of_several_broken_blocks_are_reported_at_once() -> None:
     text = WRONG["E020"] + WRONG["E012"].replace('"r"', '"s"') + WRONG["E006"] + WRONG["E001"].replace('"r"', '"q"')
     assert sorted(codes(text)) == ["E001", "E006", "E012", "E020"]
+
+
+@pytest.mark.parametrize(("text", "code", "said"), [
+    (rule(ON, TASK).replace('"r"', "“r”"), "E004", "straight"),
+    (rule(ON, TASK).replace("rule", "ruel"), "E001", "did you mean `rule`?"),
+    (rule(ON, "wehn days_left < 3 days", TASK), "E001", "did you mean `when`?"),
+])  # fmt: skip
+def test_one_mistake_in_a_head_or_a_first_word_is_one_problem_that_says_what_was_meant(
+    text: str, code: str, said: str
+) -> None:
+    (problem,) = loaded(text).errors
+    assert problem.code == code and said in problem.help
+
+
+@pytest.mark.parametrize("name", ["bound", "confirmed", "expiring", "na", "amazon", "nothing"])
+def test_mail_cannot_say_what_a_word_of_a_condition_means(name: str) -> None:
+    assert codes(f'notice n of amazon {{\n  {name}: text\n  wording en {{\n    says "x y {{{name}}}"\n  }}\n}}\n') == [
+        "E016"
+    ]
 
 
 def test_a_block_after_a_broken_one_still_counts() -> None:

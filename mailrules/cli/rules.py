@@ -1,4 +1,4 @@
-"""The commands for authors of rules: check, test, explain.
+"""The commands for authors of rules: check, format, test, explain.
 
 In: paths, codes, messages. Out: problems with their places, test results, reasons. May not live here: the language.
 """
@@ -64,6 +64,36 @@ def check(paths: Paths = None, config: ConfigPath = None) -> None:
         typer.echo(f"{counted}: {len(rules.errors)} error{'s' if len(rules.errors) > 1 else ''}", err=True)
         raise typer.Exit(EXIT_CONFIG)
     typer.echo(f"{counted}: all good")
+
+
+def format_rules(
+    paths: Paths = None,
+    check_only: Annotated[
+        bool, typer.Option("--check", help="Change nothing; exit code 1 where a file would change.")
+    ] = False,
+    config: ConfigPath = None,
+) -> None:
+    """Put rules files into the one layout; comments stay."""
+    from mailrules.language.format import format_file
+    from mailrules.language.parse import parse
+    from mailrules.shipped import grammar_text
+
+    files, loaded, _ = _sources(paths, config)
+    folder = Path() if paths or loaded is None else loaded.folder
+    changed = 0
+    for name, text in files:
+        target = folder / name
+        if name.startswith("rules/notices/") or not target.is_file():
+            continue
+        if any(p.is_error for p in parse(text, name, grammar_text())[1]):
+            raise ConfigError(f"{name} cannot be read, so it was left as it is", help=f"mailrules check {name}")
+        new = format_file(text, name, grammar_text())
+        if new != text:
+            changed += 1
+            typer.echo(name)
+            if not check_only:
+                target.write_text(new, encoding="utf-8")
+    raise typer.Exit(EXIT_CHECK_FAILED if check_only and changed else 0)
 
 
 def test(paths: Paths = None, config: ConfigPath = None) -> None:

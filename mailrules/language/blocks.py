@@ -6,6 +6,7 @@ May not live here: what a block means. One mistake stays in its block.
 
 from __future__ import annotations
 
+import difflib
 import re
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from mailrules.language.ast import Problem, Span
 
 MAX_CHARACTERS = 1_000_000
 MAX_DEPTH = 64
+BLOCKS = ("system", "notice", "wording", "rule", "test")
 _HEAD = re.compile(r"[ \t]*(system|notice|wording|rule|test)\b[^\n{]*\{", re.MULTILINE)
 _STRAY = {
     **dict.fromkeys("“”„‟«»", ("a curly quote", 'write a straight one: "')),
@@ -96,6 +98,8 @@ def split(text: str, path: str) -> tuple[list[Chunk], list[Problem]]:
                         help=help_,
                     )
                 )
+                if _opens(line):
+                    start, depth = start if depth else number, depth + 1
                 broken = True
                 break
             if char == "(":
@@ -147,10 +151,14 @@ def split(text: str, path: str) -> tuple[list[Chunk], list[Problem]]:
                         code="E001",
                         span=Span(path, number, at + 1, number, at + 1 + len(word)),
                         message=f"`{word[:40]}` begins nothing that stands here",
-                        help="a file holds blocks that begin with system, notice, wording, rule or test, and { on the same line",
+                        help=_meant(word)
+                        or "a file holds blocks that begin with system, notice, wording, rule or test, and { on the same line",
                     )
                 )
-                outside = True
+                if _opens(line):  # the block is passed over as a whole: one mistake is one problem
+                    start, depth, broken = number, 1, True
+                else:
+                    outside = True
                 break
             elif depth == 0 and outside:
                 break
@@ -167,6 +175,15 @@ def split(text: str, path: str) -> tuple[list[Chunk], list[Problem]]:
     elif depth > 0:
         problems.append(_unclosed(path, start, lines[start - 1], len(lines)))
     return chunks, problems
+
+
+def _opens(line: str) -> bool:
+    return line.split("#", maxsplit=1)[0].rstrip().endswith("{")
+
+
+def _meant(word: str) -> str:
+    near = difflib.get_close_matches(word, BLOCKS, 1, 0.6)
+    return f"did you mean `{near[0]}`?" if near else ""
 
 
 def _string_end(line: str, at: int) -> int:

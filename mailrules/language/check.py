@@ -120,6 +120,7 @@ class _Checker:
             )
         fields = {f.name.value: f for f in notice.fields}
         for field in notice.fields:
+            self._reserved(field.name.value, field.name.span)
             self._type(field.type.value, field.type.span)
             if field.type.value == "date" and field.format and not _DATE_FORMAT.fullmatch(field.format.value):
                 self.say(
@@ -141,6 +142,7 @@ class _Checker:
                     if isinstance(hole, str):
                         continue
                     if hole.type:
+                        self._reserved(hole.name, clause.pattern.span)
                         self._type(hole.type, clause.pattern.span)
                     elif hole.name not in fields:
                         self.say(
@@ -149,6 +151,17 @@ class _Checker:
                             f"`{hole.name}` is no field of `{notice.kind.value}`",
                             suggestion(hole.name, fields) + "; or give its type here: {" + hole.name + ": text}",
                         )
+
+    def _reserved(self, name: str, span: Span) -> None:
+        # why: in `trust is bound` the word must stay a word; a field `bound` would let the mail say what it means
+        words = {*self.words.trust, *self.words.states, *self.systems, "yes", "no", "nothing"}
+        if name in words.union(*(fact.values for fact in self.words.facts.values())):
+            self.say(
+                "E016",
+                span,
+                f"`{name}` is a word that conditions compare with, so no field may be called so",
+                f"call it `{name}_text`",
+            )
 
     def _type(self, name: str, span: Span) -> None:
         if name not in self.words.field_types:

@@ -66,7 +66,7 @@ def _rows(text: str) -> list[list[tuple[str, str]]]:
             rows.append([])
             closed = False
             continue
-        if rows[-1] and (token == "}" or (closed and kind != "comment")):
+        if rows[-1] and (token[0] == "}" or (closed and kind != "comment")):
             rows.append([])
         rows[-1].append((kind, token))
         closed = kind == "brace" or (closed and kind == "comment")

@@ -7,6 +7,7 @@ May not live here: names of fields and actions (check.py); a parser's terminal n
 from __future__ import annotations
 
 import difflib
+import re
 from functools import cache
 
 from lark import Lark, Token, Tree
@@ -18,6 +19,8 @@ from mailrules.language.blocks import Chunk, split
 from mailrules.language.build import Builder
 
 MAX_TREE = 200
+_FIRST = re.compile(r"([ \t]*)([A-Za-z]+)")
+_CLAUSES = ("when", "while", "description", "disabled", "wording", "refuse", "subject", "expect", "timezone", "says")
 _WORDS = {
     "NAME": "a name", "STRING": "a text in quotes", "LONG_STRING": 'a mail in """', "INT": "a number", "DATE": "a date such as 2024-04-10",
     "TIME": "a time such as 09:00", "UNIT": "a unit such as days", "_NL": "the end of the line", "RBRACE": "`}`", "LBRACE": "`{`",
@@ -87,6 +90,14 @@ def _problem(error: UnexpectedInput, chunk: Chunk, path: str) -> Problem:
     word = found.split("\n")[0][:40]
     where = Span(path, line + chunk.line - 1, column, line + chunk.line - 1, column + max(1, len(word)))
     near = difflib.get_close_matches(word, keywords, 1, 0.7)
+    first = _FIRST.match(lines[line - 1]) if line <= len(lines) else None
+    clause = difflib.get_close_matches(first[2], _CLAUSES, 1, 0.7) if first else []
+    if first and clause and first[2] not in _CLAUSES and not near:
+        # why: a misspelt `when` is read as the verb of an action, and the mistake shows only some words later
+        number, column = line + chunk.line - 1, len(first[1]) + 1
+        where = Span(path, number, column, number, column + len(first[2]))
+        message = f"`{first[2]}` cannot stand here"
+        return Problem(code="E001", span=where, message=message, help=f"did you mean `{clause[0]}`?")
     at_end = isinstance(error, UnexpectedToken) and error.token.type in ("_NL", "$END")
     message = "the line ends too early" if at_end or not word else f"`{word}` cannot stand here"
     if isinstance(error, UnexpectedCharacters) and word and not (word[0].isalnum() or word[0] in '"_'):

@@ -113,6 +113,12 @@ CODES: dict[str, Page] = {
         'rule "a" { … }\nrule "a" { … }',
         'rule "a" { … }\nrule "b" { … }',
     ),
+    "E016": Page(
+        "a field with a reserved name",
+        "Words that conditions compare with (levels of trust, states, regions, systems) cannot be fields: mail would say what they mean.",
+        "bound: text",
+        "bound_text: text",
+    ),
     "E020": Page(
         "an unknown action", "An action begins with a verb of the language.", 'make task "T"', 'create task "T"'
     ),
