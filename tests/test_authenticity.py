@@ -1,4 +1,4 @@
-"""What may be believed about a sender: the From reader and Authentication-Results (safety.md 2.2, 2.5)."""
+"""What may be believed about a sender: the From reader and Authentication-Results."""
 
 from __future__ import annotations
 

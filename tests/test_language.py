@@ -235,3 +235,17 @@ def _reference() -> str:
     from pathlib import Path
 
     return (Path(__file__).parent.parent / "grammar" / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "template",
+    ["{% if developr %}x{% endif %}", "{{ developer | default(developr) }}", "{{ developer }} {{ developr }}"],
+)
+def test_a_misspelt_name_anywhere_in_a_template_is_found_when_rules_are_loaded(template: str) -> None:
+    assert codes(rule(ON, f'create task "{template}"')) == ["E030"]
+
+
+def test_filters_and_texts_in_a_template_are_no_names() -> None:
+    assert (
+        codes(rule(ON, "create task \"{{ developer | default('nobody') | upper }}{% if region %}!{% endif %}\"")) == []
+    )

@@ -17,7 +17,10 @@ from mailrules.language.definitions import Definitions, FactType, Vocabulary
 from mailrules.language.types import check_condition, demanded_trust, is_time_zone, type_of_anchor
 
 _DATE_FORMAT = re.compile(r"(?=.*YYYY)(?=.*M)(?=.*D)(?:YYYY|MM|DD|M|D|[^A-Za-z0-9])+")
-_TEMPLATE_NAME = re.compile(r"\{\{-?[ \t]*([A-Za-z_][A-Za-z0-9_.]*)")
+_TEMPLATE_PART = re.compile(r"\{\{(.*?)\}\}|\{%(.*?)%\}", re.DOTALL)
+_NOT_NAMES = re.compile(r"'[^']*'|\"[^\"]*\"|\|[ \t]*[A-Za-z_]+")
+_TEMPLATE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
+_TEMPLATE_WORDS = frozenset({"if", "else", "elif", "endif", "and", "or", "not", "true", "false", "none"})
 EXPECTED = ("task", "notify", "forward", "run", "authorization", "notice", "nothing else")
 
 
@@ -28,6 +31,13 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     if near:
         return f"did you mean `{near[0]}`?"
     return "known here: " + ", ".join(names[:24]) if names else ""
+
+
+def template_names(template: str) -> list[str]:
+    """Return every name that a template shows or asks for, once each; texts in quotes and filters are none."""
+    parts = [shown or asked for shown, asked in _TEMPLATE_PART.findall(template)]
+    names = [name for part in parts for name in _TEMPLATE_NAME.findall(_NOT_NAMES.sub(" ", part))]
+    return [name for name in dict.fromkeys(names) if name not in _TEMPLATE_WORDS]
 
 
 def check(files: Sequence[RulesFile], vocabulary: Vocabulary) -> tuple[Definitions, tuple[Problem, ...]]:
@@ -257,7 +267,7 @@ class _Checker:
         if resolved.due:
             self._anchor(resolved.due, facts)
         if resolved.text:
-            for name in _TEMPLATE_NAME.findall(resolved.text.value):
+            for name in template_names(resolved.text.value):
                 if name not in facts:
                     self.say("E030", resolved.text.span, f"`{name}` is no fact here", suggestion(name, facts))
         self._target(resolved, word.target)
