@@ -209,7 +209,7 @@ def finish_task(
                 raise UsageError(f"task {task} is done already")
             store.finish_task(task, now.isoformat())
             ledger = store.ledger()
-            waiting = ledger.obligations.get((row["authorization"], row["deadline"]))
+            waiting = ledger.obligations.get((row["authorization"], row["obligation"]))
             if waiting and waiting.state in ("open", "lapsed"):
                 account = loaded.world.accounts.get(row["account"])
                 day = now.astimezone(account.zone if account else None).date()

@@ -1,0 +1,158 @@
+"""What a person types and what comes back, through the real program on real files."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailrules.shipped import shipped_text
+from tests.mails import DEVELOPER_ID, notice
+
+ROOT = Path(__file__).resolve().parent.parent
+TODAY = datetime.now(UTC).date()
+CONFIG = """\
+rules = ["rules/*.rules"]
+
+[accounts.main]
+host = "127.0.0.1"
+port = 1
+tls = "none"
+user = "seller"
+password = { env = "PASSWORD" }
+
+[people]
+owner = "owner@shop.example"
+"""
+
+
+def run(folder: Path, *arguments: str, stdin: bytes = b"") -> tuple[int, str, str]:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(ROOT), "PASSWORD": "secret"}
+    done = subprocess.run(
+        [sys.executable, "-m", "mailrules", *arguments], cwd=folder, env=environment, input=stdin, capture_output=True, timeout=60, check=False
+    )  # fmt: skip
+    assert b"Traceback" not in done.stderr
+    assert done.returncode != 70, done.stderr
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def listed(folder: Path, *arguments: str) -> list[dict[str, Any]]:
+    code, out, err = run(folder, *arguments, "--json")
+    assert (code, err) == (0, "")
+    return [json.loads(line) for line in out.splitlines()]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "mailrules.toml").write_text(CONFIG, encoding="utf-8")
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "starter.rules").write_text(shipped_text("rules/starter.rules"), encoding="utf-8")
+    (tmp_path / "notice.eml").write_bytes(notice(expires=TODAY + timedelta(days=20), days=20)[0])
+    return tmp_path
+
+
+def test_a_finished_task_settles_the_deadline_and_a_year_is_assumed(folder: Path) -> None:
+    assert run(folder, "ingest", "notice.eml")[0] == 0
+    (task,) = listed(folder, "tasks")
+    assert set(task) == {"id", "title", "due", "status", "rule", "authorization"}
+    assert run(folder, "tasks", "done", task["id"])[0] == 0
+    assert listed(folder, "tasks") == []
+    (authorization,) = listed(folder, "authorizations")
+    assert authorization["expires"] == (TODAY + timedelta(days=365)).isoformat()
+    assert (authorization["assumed"], authorization["state"], authorization["developer_id"]) == (
+        True,
+        "active",
+        DEVELOPER_ID,
+    )
+    code, _, err = run(folder, "tasks", "done", task["id"])
+    assert (code, "done already" in err) == (2, True)
+
+
+def test_the_same_document_taken_in_twice_asks_for_nothing_new(folder: Path) -> None:
+    run(folder, "ingest", "notice.eml")
+    before = listed(folder, "effects")
+    assert before
+    run(folder, "ingest", "notice.eml")
+    assert listed(folder, "effects") == before
+
+
+def test_an_authorization_entered_by_hand_is_listed_and_can_be_renewed(folder: Path) -> None:
+    expires = (TODAY + timedelta(days=10)).isoformat()
+    words = ("--account", "main", "--system", "amazon", "--developer", "shippinno", "--developer-id", "5259-6479-4073")
+    code, out, _ = run(folder, "authorizations", "add", *words, "--expires", expires)
+    assert code == 0
+    (row,) = listed(folder, "authorizations")
+    assert (row["id"], row["developer_id"], row["expires"], row["days_left"], row["state"], row["trust"]) == (
+        out.strip(), "525964794073", expires, 10, "expiring", "confirmed",
+    )  # fmt: skip
+    code, _, err = run(folder, "authorizations", "renewed", row["id"], "--expires", expires)
+    assert (code, "not later" in err) == (2, True)
+    assert run(folder, "authorizations", "renewed", "5259-6479-4073")[0] == 0
+    (row,) = listed(folder, "authorizations")
+    assert (row["state"], row["assumed"]) == ("active", True)
+
+
+def test_a_document_on_standard_input_is_read(folder: Path) -> None:
+    code, out, _ = run(folder, "read", "--json", "-", stdin=(folder / "notice.eml").read_bytes())
+    row = json.loads(out)
+    assert (code, row["source"], row["status"], row["fields"]["developer_id"]) == (0, "-", "read", DEVELOPER_ID)
+    assert set(row) == {
+        "source", "message_id", "system", "notice", "wording", "status", "reason", "trust", "fields", "evidence",
+    }  # fmt: skip
+
+
+def test_every_rule_says_why_it_fired_or_held_back(folder: Path) -> None:
+    run(folder, "ingest", "notice.eml")
+    for what in ("notice.eml", json.loads(run(folder, "read", "--json", "notice.eml")[1])["message_id"]):
+        code, out, _ = run(folder, "explain", "--json", what)
+        row = json.loads(out)
+        assert code == 0
+        assert row["candidate"]
+        assert {r["rule"]: r["fired"] for r in row["rules"]}["renew before it lapses"]
+        assert all(r["reason"] for r in row["rules"] if not r["fired"])
+
+
+def test_init_writes_what_check_accepts_and_never_writes_over(tmp_path: Path) -> None:
+    words = ("init", "--host", "127.0.0.1", "--user", "seller@shop.example", "--tls", "none", "--no-test")
+    assert run(tmp_path, *words)[0] == 0
+    assert run(tmp_path, "check")[0] == 0
+    assert run(tmp_path, "test")[0] == 0
+    before = (tmp_path / "mailrules.toml").read_bytes()
+    assert run(tmp_path, *words)[0] == 78
+    assert (tmp_path / "mailrules.toml").read_bytes() == before
+
+
+def test_settings_are_shown_with_their_origin_and_without_secrets(folder: Path) -> None:
+    code, out, _ = run(folder, "config")
+    assert code == 0
+    assert "PASSWORD" not in out
+    assert "a reference" in out
+    assert "default" in out
+
+
+def test_a_failed_effect_needs_a_person_and_can_be_cancelled(folder: Path) -> None:
+    run(
+        folder,
+        "authorizations",
+        "add",
+        "--account",
+        "main",
+        "--system",
+        "amazon",
+        "--developer",
+        "A",
+        "--expires",
+        TODAY.isoformat(),
+    )
+    assert run(folder, "ingest", "notice.eml")[0] == 3  # no [smtp], so nobody could be told
+    failed = [row for row in listed(folder, "effects") if row["state"] == "failed"]
+    assert failed
+    for row in failed:
+        assert run(folder, "effects", "cancel", row["id"])[0] == 0
+    assert run(folder, "ingest", "notice.eml")[0] == 0
