@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 from mailrules.config_values import Problems, address, seconds, suggest, time_zone
 from mailrules.decide import AccountFacts, Script, World
 from mailrules.errors import ConfigError
+from mailrules.hosts import is_loopback
 from mailrules.mail.auth import Receiver
 
 FILE = "mailrules.toml"
@@ -255,7 +256,7 @@ def _tls(problems: Problems, where: str, table: Mapping[str, Any], host: str) ->
     if mode not in PORTS:
         problems.add(f"{where}.tls", f"`{where}.tls` is implicit, starttls or none, not `{mode}`")
         return "implicit"
-    if mode == "none" and not (host in ("localhost", "::1") or host.startswith("127.")):
+    if mode == "none" and not is_loopback(host):
         problems.add(
             f"{where}.tls",
             f"`{where}.tls` = none is allowed for this machine only; {host} would see the password in the clear",

@@ -156,3 +156,10 @@ def test_a_failed_effect_needs_a_person_and_can_be_cancelled(folder: Path) -> No
     for row in failed:
         assert run(folder, "effects", "cancel", row["id"])[0] == 0
     assert run(folder, "ingest", "notice.eml")[0] == 0
+
+
+@pytest.mark.parametrize("host", ["imap.shop.example", "127.shop.example", "localhost.shop.example", "10.0.0.1"])
+def test_a_password_never_travels_in_the_clear_to_another_machine(folder: Path, host: str) -> None:
+    (folder / "mailrules.toml").write_text(CONFIG.replace("127.0.0.1", host), encoding="utf-8")
+    code, out, err = run(folder, "poll")
+    assert (code, out, "this machine only" in err) == (78, "", True)

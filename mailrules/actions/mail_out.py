@@ -7,7 +7,6 @@ May not live here: what a mail says; retrying; the clock.
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import smtplib
 import ssl
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 
 from mailrules.effects import Outcome
+from mailrules.hosts import is_loopback
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ def send(settings: SmtpSettings, to: Sequence[str], build: Callable[[bool], byte
     """Send what `build` makes, which is told whether the server takes 8-bit mail."""
     if not to:
         return Outcome(result="failed", why="the mail has no recipient")
-    if settings.tls == "none" and not _loopback(settings.host):
+    if settings.tls == "none" and not is_loopback(settings.host):
         return Outcome(result="failed", why=f"{settings.host} is not this machine: mail is not sent there without TLS")
     try:
         with _connect(settings) as server:
@@ -97,13 +97,6 @@ def _connect(settings: SmtpSettings) -> smtplib.SMTP:
         server.close()
         raise
     return server
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _refusals(refused: dict[str, tuple[int, bytes]]) -> str:

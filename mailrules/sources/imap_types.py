@@ -6,7 +6,6 @@ May not live here: any talking to a server.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -68,14 +67,6 @@ class Unfetchable(TemporaryError):
     def __init__(self, reason: str) -> None:
         super().__init__(reason, help="see `max_message_mb`")
         self.reason = reason
-
-
-def loopback(host: str) -> bool:
-    """Say whether a host is this machine."""
-    try:
-        return host.lower() == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def ranges(uids: Iterable[int]) -> list[str]:

@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from mailrules.errors import ConfigError, TemporaryError
+from mailrules.hosts import is_loopback
 from mailrules.sources.faults import fault
-from mailrules.sources.imap_types import UNKNOWN_UIDNEXT, ImapSettings, MailboxState, loopback
+from mailrules.sources.imap_types import UNKNOWN_UIDNEXT, ImapSettings, MailboxState
 
 LOGOUT_SECONDS = 2.0
 
@@ -88,7 +89,7 @@ class Guarded:
     def __init__(self, settings: ImapSettings) -> None:
         if settings.tls not in ("implicit", "starttls", "none"):
             raise ConfigError(f"account {settings.account}: `tls` is implicit, starttls or none, not `{settings.tls}`")
-        if settings.tls == "none" and not loopback(settings.host):
+        if settings.tls == "none" and not is_loopback(settings.host):
             raise ConfigError(
                 f"account {settings.account}: `tls` = none is allowed for this machine only, not for {settings.host}",
                 help='set `tls = "implicit"`',
