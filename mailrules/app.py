@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 HEADERS_AT_ONCE = 500
 BODIES_AT_ONCE = 20
-GIVE_UP_AFTER = timedelta(days=5)
 
 
 def clock() -> datetime:
@@ -105,11 +104,12 @@ def live_rules(config: Config, store: Store) -> tuple[RuleSet, ConfigError | Non
     import json
 
     files = rule_texts(config)
-    now = clock().isoformat()
     rules = load_rules(files, config)
     error = why_not_live(rules, config.folder, store, files)
     if error is None:
-        store.meta_set("rules", json.dumps(files), now)
+        text = json.dumps(files)
+        if store.meta_get("rules") != text:  # why: a poll that finds nothing new does not write it down again
+            store.meta_set("rules", text, clock().isoformat())
         return rules, None
     last = store.meta_get("rules")
     if last is None:
@@ -218,15 +218,20 @@ def test_login(config: Config, name: str) -> str:
     return f"account {name}: logged in to {account.host}:{account.port} as {account.user}; {', '.join(boxes)}"
 
 
-def _poll_account(config: Config, account: Account, rules: RuleSet, store: Store, report: Report) -> None:
+def candidates_of(config: Config, account: Account, rules: RuleSet) -> Candidates:
+    """Return what makes a candidate in one account."""
     from mailrules.notices.candidates import Candidates
 
-    candidates = Candidates(
+    return Candidates(
         systems=rules.systems,
         wordings=rules.wordings,
         people=set(config.world.people.values()),
         everything=account.fetch == "all",
     )
+
+
+def _poll_account(config: Config, account: Account, rules: RuleSet, store: Store, report: Report) -> None:
+    candidates = candidates_of(config, account, rules)
     password = secret(account.password, config.folder, f"account {account.name}")
     with ImapSession(imap_settings(account, config.max_message), password) as session:
         for mailbox in account.mailboxes:

@@ -82,7 +82,7 @@ def conclude(reading: Reading, ledger: Ledger, rules: RuleSet, world: World, now
             decisions.extend(found)
         elif notice.status == "unparsed":
             decisions.extend(_conclude_unparsed(reading, notice, rules, world, account, now))
-    return _ingest(before, ledger, events, decisions, reading)
+    return changes(before, ledger, tuple(events), tuple(decisions), reading)
 
 
 def _conclude_notice(
@@ -159,7 +159,7 @@ def tick(ledger: Ledger, rules: RuleSet, world: World, now: datetime) -> Ingest:
         if account is None or owed is None or owed.history or not timed:
             continue
         decisions.extend(decide(timed, situation_of(subject, owed, account, rules, now), world))
-    return _ingest(before, ledger, list(events), decisions, None)
+    return changes(before, ledger, events, tuple(decisions))
 
 
 def situation_of(
@@ -216,11 +216,16 @@ def _typed(value: str) -> object:
         return value
 
 
-def _ingest(
-    before: Ledger, after: Ledger, events: list[Event], decisions: list[Decision], reading: Reading | None
+def changes(
+    before: Ledger,
+    after: Ledger,
+    events: tuple[Event, ...],
+    decisions: tuple[Decision, ...] = (),
+    reading: Reading | None = None,
 ) -> Ingest:
+    """Return what lies between two ledgers, with the events that tell it and the decisions that came of it."""
     return Ingest(
-        ledger=after, reading=reading, events=tuple(events), decisions=tuple(decisions),
+        ledger=after, reading=reading, events=events, decisions=decisions,
         authorizations=tuple(a for k, a in after.authorizations.items() if before.authorizations.get(k) != a),
         obligations=tuple(o for k, o in after.obligations.items() if before.obligations.get(k) != o),
         effects=tuple(e for d in decisions for e in d.effects),

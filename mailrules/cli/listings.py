@@ -51,17 +51,9 @@ def _opened(config: str | None) -> Iterator[tuple[Any, Any, datetime]]:
 
 
 def _commit(store: Any, before: Any, observed: Any, now: datetime) -> None:
-    from mailrules.pipeline import Ingest
+    from mailrules.pipeline import changes
 
-    after = observed.ledger
-    store.commit(
-        Ingest(
-            ledger=after, events=observed.events,
-            authorizations=tuple(a for k, a in after.authorizations.items() if before.authorizations.get(k) != a),
-            obligations=tuple(o for k, o in after.obligations.items() if before.obligations.get(k) != o),
-        ),
-        now=now.isoformat(),
-    )  # fmt: skip
+    store.commit(changes(before, observed.ledger, observed.events), now=now.isoformat())
 
 
 def _rows(loaded: Any, ledger: Any, now: datetime) -> list[dict[str, Any]]:

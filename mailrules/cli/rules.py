@@ -147,7 +147,6 @@ def _explain_message(what: str, config: str | None, *, as_json: bool) -> None:
     from mailrules import app
     from mailrules import config as configuration
     from mailrules.mail.message import RawMessage
-    from mailrules.notices.candidates import Candidates
     from mailrules.pipeline import conclude, read
     from mailrules.sources.files import documents
     from mailrules.store import Store
@@ -172,12 +171,7 @@ def _explain_message(what: str, config: str | None, *, as_json: bool) -> None:
             RawMessage(source=what, content=stored.content, received_at=stored.received_at, account=stored.account)
         ]
         account = next((a for a in loaded.accounts if a.name == stored.account), account)
-    candidates = Candidates(
-        systems=rules.systems,
-        wordings=rules.wordings,
-        people=set(loaded.world.people.values()),
-        everything=account.fetch == "all",
-    )
+    candidates = app.candidates_of(loaded, account, rules)
     for raw in found:
         from dataclasses import replace
 
