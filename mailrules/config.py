@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from mailrules.config_values import Problems, address, seconds, suggest, time_zone
-from mailrules.decide import AccountFacts, Script, World
+from mailrules.compose import Script, World
+from mailrules.config_values import DAYS, Problems, address, clock_time, seconds, suggest, time_zone
 from mailrules.errors import ConfigError
 from mailrules.hosts import is_loopback
 from mailrules.mail.auth import Receiver
+from mailrules.schedule import EVERY_DAY, AccountFacts
 
 FILE = "mailrules.toml"
 TOP = (
@@ -37,10 +38,10 @@ TOP = (
 )
 ACCOUNT = (
     "host", "port", "tls", "user", "password", "mailboxes", "region", "receiver", "timezone", "language", "day_starts",
-    "fetch", "ca_file", "expiring_days",
+    "fetch", "ca_file", "expiring_days", "quiet", "working_days",
 )  # fmt: skip
 SMTP = ("host", "port", "tls", "user", "password", "from", "ca_file", "timeout")
-SCRIPT = ("argv", "timeout", "retry", "changes_nothing", "cwd")
+SCRIPT = ("argv", "timeout", "retry", "changes_nothing", "verifies", "cwd")
 SECRET = ("command", "file", "env", "credential", "keyring")
 PORTS = {"implicit": 993, "starttls": 143, "none": 143}
 SMTP_PORTS = {"implicit": 465, "starttls": 587, "none": 25}
@@ -247,6 +248,7 @@ def _script(problems: Problems, name: str, table: Any, folder: Path) -> Script |
     return Script(
         argv=(program, *argv[1:]), timeout=min(seconds(problems, f"{where}.timeout", table.get("timeout"), 60.0), 900.0),
         retry=retry, changes_nothing=problems.take(where, table, "changes_nothing", bool, False),
+        verifies=problems.take(where, table, "verifies", bool, False),
         cwd=problems.take(where, table, "cwd", str),
     )  # fmt: skip
 
@@ -298,15 +300,13 @@ def _account(problems: Problems, name: str, table: dict[str, Any], zone: ZoneInf
     fetch = problems.take(where, table, "fetch", str, "candidates")
     if fetch not in ("candidates", "all"):
         problems.add(f"{where}.fetch", f'`{where}.fetch` is "candidates" or "all"')
-    try:
-        starts = time.fromisoformat(problems.take(where, table, "day_starts", str, "08:00"))
-    except ValueError:
-        problems.add(f"{where}.day_starts", f'`{where}.day_starts` must be a time such as "08:00"')
-        starts = time(8)
+    starts = clock_time(problems, f"{where}.day_starts", problems.take(where, table, "day_starts", str, "08:00"))
     own = table.get("timezone")
     facts = AccountFacts(
         name=name, zone=time_zone(problems, f"{where}.timezone", str(own)) if own else zone,
-        language=problems.take(where, table, "language", str, language), region=region, day_starts=starts,
+        language=problems.take(where, table, "language", str, language), region=region,
+        day_starts=starts or time(8), quiet=_quiet(problems, where, problems.take(where, table, "quiet", list, [])),
+        working_days=_working_days(problems, where, problems.take(where, table, "working_days", list, list(DAYS))),
         warn_days=problems.take(where, table, "expiring_days", int, 30),
     )  # fmt: skip
     return Account(
@@ -316,6 +316,28 @@ def _account(problems: Problems, name: str, table: dict[str, Any], zone: ZoneInf
         mailboxes=tuple(problems.take(where, table, "mailboxes", list, ["INBOX"])), facts=facts, fetch=fetch,
         receiver=_receiver(problems, where, table.get("receiver")), ca_file=problems.take(where, table, "ca_file", str),
     )  # fmt: skip
+
+
+def _quiet(problems: Problems, where: str, value: list[Any]) -> tuple[time, time] | None:
+    if not value:
+        return None
+    times = [clock_time(problems, f"{where}.quiet", one) for one in value]
+    if len(times) != 2 or times[0] == times[1]:
+        problems.add(f"{where}.quiet", f'`{where}.quiet` is a begin and an end, such as ["22:00", "07:00"]')
+        return None
+    begin, end = times
+    return (begin, end) if begin is not None and end is not None else None
+
+
+def _working_days(problems: Problems, where: str, value: list[Any]) -> frozenset[int]:
+    wrong = [day for day in value if day not in DAYS]
+    if wrong or not value:
+        problems.add(
+            f"{where}.working_days",
+            f'`{where}.working_days` lists days such as ["mon", "tue"], not {wrong or "nothing"}',
+        )
+        return EVERY_DAY
+    return frozenset(DAYS.index(day) for day in value)
 
 
 def _receiver(problems: Problems, where: str, value: object) -> Receiver | None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from datetime import time
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 class Problems:
@@ -100,3 +102,12 @@ def seconds(problems: Problems, key: str, value: object, default: float) -> floa
         return int(number) * UNITS[unit]
     problems.add(key, f'`{key}` must be a time with its unit, such as "60s" or "5m"')
     return default
+
+
+def clock_time(problems: Problems, key: str, value: object) -> time | None:
+    """Read a time of day such as "08:00"."""
+    try:
+        return time.fromisoformat(str(value))
+    except ValueError:
+        problems.add(key, f'`{key}` must hold times such as "08:00", not `{value}`')
+        return None

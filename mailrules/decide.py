@@ -6,71 +6,20 @@ that held back, and why. May not live here: performing, storing, reading mail, t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import date, datetime, time
+from dataclasses import dataclass
+from datetime import UTC, date
 from typing import Any
-from zoneinfo import ZoneInfo
 
+from mailrules.compose import Situation, World, arguments
 from mailrules.effects import ActionKind, Effect, EffectState, effect_key
-from mailrules.language.ast import ActionCall, Name, OnTrigger, Rule, Text, WhileTrigger
-from mailrules.language.evaluate import Leaf, evaluate, offset_date
+from mailrules.language.ast import ActionCall, OnTrigger, Rule, Text, WhileTrigger
+from mailrules.language.evaluate import Leaf, evaluate
 from mailrules.notices.notice import TRUST_LEVELS
-from mailrules.templates import TemplateProblem, render
+from mailrules.schedule import due, may_write_from
+from mailrules.templates import TemplateProblem
 from mailrules.vocabulary import ACTIONS
 
 KINDS = {word.verb: word for word in ACTIONS}
-MAX_ARGUMENT = 1024
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Script:
-    """A script declared in the configuration. `timeout` in seconds; `retry` is "never" or "safe"."""
-
-    argv: tuple[str, ...]
-    timeout: float = 60.0
-    retry: str = "never"
-    changes_nothing: bool = False
-    cwd: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountFacts:
-    """What rules need to know of an account."""
-
-    name: str
-    zone: ZoneInfo
-    language: str = "en"
-    region: str | None = None
-    day_starts: time = time(8)
-    warn_days: int = 30
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class World:
-    """What effects are made with: people by name, scripts by name, accounts by name."""
-
-    people: Mapping[str, str] = field(default_factory=dict)
-    scripts: Mapping[str, Script] = field(default_factory=dict)
-    accounts: Mapping[str, AccountFacts] = field(default_factory=dict)
-    developers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Situation:
-    """Everything one rule may look at, frozen before any rule runs.
-
-    `kind` is the notice's kind or event, "" on a tick. `message` is the digest of the newest message, "" if none.
-    """
-
-    account: AccountFacts
-    kind: str
-    system: str
-    authorization: str
-    due: str
-    message: str
-    now: datetime
-    facts: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +68,7 @@ def _decide_one(rule: Rule, situation: Situation, world: World) -> Decision:
         if not held:
             return Decision(rule=name, fired=False, reason=_first_failed(leaves), leaves=leaves)
     calls: list[tuple[ActionCall, str, EffectState]] = [(action, "", "planned") for action in rule.actions]
-    calls += _rungs_due(rule, situation)
+    calls += due(rule, situation.facts, situation.account, situation.now)
     if not calls:
         return Decision(rule=name, fired=False, reason="none of its rungs is due yet", leaves=leaves)
     effects, problems = _effects(rule, calls, situation, world)
@@ -134,25 +83,6 @@ def _first_failed(leaves: tuple[Leaf, ...]) -> str:
         if failed
         else "its condition does not hold"
     )
-
-
-def _rungs_due(rule: Rule, situation: Situation) -> list[tuple[ActionCall, str, EffectState]]:
-    """Return the rungs whose time has come: the latest day's fire, those before it have been passed over by a gap."""
-    account = situation.account
-    passed: list[tuple[date, ActionCall, str]] = []
-    for rung in rule.rungs:
-        day = offset_date(rung.offset, situation.facts)
-        if day is None or situation.now < datetime.combine(day, account.day_starts, account.zone):
-            continue
-        days = abs(rung.offset.days)
-        stage = (
-            f"{days} days {'before' if rung.offset.days < 0 else 'after'} {rung.offset.anchor.value}"
-            if days
-            else f"at {rung.offset.anchor.value}"
-        )
-        passed.append((day, rung.action, stage))
-    latest = max((day for day, _, _ in passed), default=None)
-    return [(action, stage, "planned" if day == latest else "missed") for day, action, stage in passed]
 
 
 def _effects(
@@ -172,7 +102,7 @@ def _effects(
         becomes: EffectState = state
         if state == "planned":
             try:
-                args = _arguments(call, kind, situation, world)
+                args = arguments(rule, call, kind, situation, world)
             except (TemplateProblem, ValueError) as error:
                 problems.append(str(error))
                 becomes, args = "failed", {"why": str(error)}
@@ -184,8 +114,18 @@ def _effects(
         effects[key] = Effect(
             key=key, account=situation.account.name, rule=rule.name.value, action=kind, target=target, stage=stage,
             authorization=situation.authorization, due=situation.due, args=args, state=becomes,
+            not_before=_not_before(kind, situation) if becomes == "planned" else "",
         )  # fmt: skip
     return tuple(effects.values()), problems
+
+
+def _not_before(kind: ActionKind, situation: Situation) -> str:
+    """Return the instant before which nobody is to be written to, "" for at once."""
+    if kind not in ("notify", "forward"):
+        return ""
+    expires = situation.facts.get("expires")
+    at = may_write_from(situation.account, situation.now, expires if isinstance(expires, date) else None)
+    return at.astimezone(UTC).isoformat() if at else ""
 
 
 def needed_trust(call: ActionCall, world: World) -> str:
@@ -198,78 +138,3 @@ def needed_trust(call: ActionCall, world: World) -> str:
             return "authenticated"
         case _:
             return "unverified"
-
-
-def _arguments(call: ActionCall, kind: ActionKind, situation: Situation, world: World) -> dict[str, Any]:
-    facts = situation.facts
-    mark = "[unverified] " if facts["trust"] == "unverified" else ""
-    text = render(call.text.value, facts) if call.text else ""
-    line = " ".join(text.split())
-    if kind == "create_task":
-        due = offset_date(call.due, facts) if call.due else None
-        return {"title": mark + line, "due": due.isoformat() if due else None, "body": _about(facts)}
-    if kind == "run_script":
-        return _script_arguments(call, situation, world)
-    address = (
-        call.target.value
-        if isinstance(call.target, Text)
-        else world.people.get(call.target.value if call.target else "", "")
-    )
-    if not address:
-        raise ValueError(f"nobody is called `{call.target.value if isinstance(call.target, Name) else ''}` in [people]")
-    subject = line or f"{facts['developer']}: authorization {facts['authorization']}"
-    args: dict[str, Any] = {
-        "to": [address],
-        "subject": mark + subject,
-        "body": f"{mark}{text or subject}\n\n{_about(facts)}",
-    }
-    if kind == "forward":
-        args["message"] = situation.message or None
-    return args
-
-
-def _about(facts: Mapping[str, Any]) -> str:
-    """Return what a person needs to act: which authorization, until when, where and how to renew it."""
-    lines = [
-        f"Authorization: {facts['developer']}"
-        + (f" (Developer ID {facts['developer_id']})" if facts["developer_id"] else ""),
-        f"Account: {facts['account']}",
-        f"Expires: {facts['expires'] or 'no date was given'}",
-        f"Trust: {facts['trust']}",
-    ]
-    if facts["renew_at"]:
-        lines.append(f"Renew at: {facts['renew_at']}")
-    if facts["how"]:
-        lines.append(f"How: {facts['how']}")
-    return "\n".join(lines)
-
-
-def _script_arguments(call: ActionCall, situation: Situation, world: World) -> dict[str, Any]:
-    name = call.target.value if call.target else ""
-    script = world.scripts.get(name)
-    if script is None:
-        raise ValueError(f"no script `{name}` is declared under [scripts]")
-    argv = [script.argv[0]]
-    for template in script.argv[1:]:
-        argument = render(template, situation.facts)
-        if len(argument) > MAX_ARGUMENT or any(ord(c) < 32 or ord(c) == 127 for c in argument):
-            raise ValueError(f"an argument of `{name}` is too long or holds control characters")
-        if argument.startswith("-") and not template.startswith("-"):
-            raise ValueError(
-                f"an argument of `{name}` would begin with `-`; a value from mail may not look like an option"
-            )
-        argv.append(argument)
-    plain = {
-        k: (v.isoformat() if isinstance(v, date) else v.days if hasattr(v, "days") else v)
-        for k, v in situation.facts.items()
-    }
-    return {
-        "argv": argv, "timeout": script.timeout, "retry": script.retry, "cwd": script.cwd, "stdin": plain,
-        "settle_hours": _hours(call),
-    }  # fmt: skip
-
-
-def _hours(call: ActionCall) -> int | None:
-    if call.settle is None:
-        return None
-    return call.settle.amount * {"minutes": 0, "hours": 1, "days": 24, "weeks": 168}[call.settle.unit]

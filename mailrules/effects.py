@@ -9,10 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 ActionKind = Literal["create_task", "forward", "run_script", "notify"]
+WORDS: Mapping[ActionKind, str] = {
+    "create_task": "create task",
+    "notify": "notify",
+    "forward": "forward to",
+    "run_script": "run",
+}
 EffectState = Literal["planned", "claimed", "done", "failed", "unknown", "missed", "cancelled"]
 
 
@@ -61,3 +67,32 @@ class Outcome:
     result: Literal["done", "retry", "failed", "unknown"]
     why: str
     output: str = ""
+
+
+def described(effect: Effect) -> str:
+    """Return what an effect does, as a rule would say it."""
+    text = effect.args.get("title") or effect.args.get("subject") or " ".join(effect.args.get("argv", ())[1:])
+    return " ".join(part for part in (WORDS[effect.action], effect.target, f'"{text}"' if text else "") if part)
+
+
+def changed(old: Effect, new: Effect) -> list[str]:
+    """Return in what two effects of one key differ, each as "name was …, is …"."""
+    before, after = _flat(old), _flat(new)
+    return [
+        f"{name.removeprefix('args.')} was {_short(before.get(name))}, is {_short(after.get(name))}"
+        for name in sorted({*before, *after})
+        if before.get(name) != after.get(name)
+    ]
+
+
+def _flat(effect: Effect) -> dict[str, Any]:
+    """Return an effect as plain JSON data, its arguments beside the rest."""
+    args = {f"args.{k}": v for k, v in json.loads(json.dumps(dict(effect.args), default=str)).items()}
+    if isinstance(args.get("args.stdin"), dict):
+        args["args.stdin"].pop("now", None)  # why: the minute of a poll is told to scripts, and is never twice the same
+    return {f.name: getattr(effect, f.name) for f in fields(effect) if f.name != "args"} | args
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 200 else f"{text[:200]}…"

@@ -7,15 +7,14 @@ May not live here: I/O, the clock, SQL, anything a dry run would have to leave o
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
-from mailrules.decide import AccountFacts, Decision, Situation, World, decide
+from mailrules.compose import Situation, World
+from mailrules.decide import Decision, decide
 from mailrules.effects import Effect
-from mailrules.language.ast import OnTrigger, System
-from mailrules.ledger import Authorization, Event, Ledger, Obligation, Sighting, grow, observe, state_of
+from mailrules.ledger import HISTORY_AFTER, Authorization, Event, Ledger, Obligation, Sighting, grow, observe, snoozed_until
 from mailrules.mail.auth import Receiver
 from mailrules.mail.message import Message, RawMessage
 from mailrules.mail.parse import parse_message
@@ -23,6 +22,8 @@ from mailrules.notices.notice import Notice, Trust
 from mailrules.notices.recognize import recognize
 from mailrules.notices.trust import with_trust
 from mailrules.ruleset import RuleSet
+from mailrules.schedule import AccountFacts
+from mailrules.situations import of_deadline, of_event, of_notice, system_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,10 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ingest:
-    """All that one message (or one tick) changes: one value, one transaction. `ledger` is the ledger afterwards."""
+    """All that one message (or one tick) changes: one value, one transaction. `ledger` is the ledger afterwards.
+
+    `situations` are what the `on` rules looked at, one for each notice.
+    """
 
     ledger: Ledger
     reading: Reading | None = None
@@ -46,6 +50,7 @@ class Ingest:
     events: tuple[Event, ...] = ()
     decisions: tuple[Decision, ...] = ()
     effects: tuple[Effect, ...] = ()
+    situations: tuple[Situation, ...] = ()
 
 
 def read(
@@ -72,47 +77,71 @@ def conclude(reading: Reading, ledger: Ledger, rules: RuleSet, world: World, now
     before = ledger
     events: list[Event] = []
     decisions: list[Decision] = []
+    situations: list[Situation] = []
     account = world.accounts[reading.raw.account]
     for notice in reading.notices:
         if reading.message.automatic or notice.trust == "forged":
             continue
-        if notice.status == "read":
-            ledger, found, made = _conclude_notice(reading, notice, ledger, rules, world, account, now)
-            events.extend(made)
-            decisions.extend(found)
-        elif notice.status == "unparsed":
-            decisions.extend(_conclude_unparsed(reading, notice, rules, world, account, now))
-    return changes(before, ledger, tuple(events), tuple(decisions), reading)
+        match notice.status:
+            case "read":
+                observed = observe(ledger, _sighting(reading, notice, ledger, rules, account, now))
+                ledger = observed.ledger
+                events.extend(observed.events)
+                if observed.held:
+                    decisions.extend(
+                        Decision(rule=r.name.value, fired=False, reason=observed.held)
+                        for r in rules.index.concerned(notice.kind or "", {})
+                    )
+                    continue
+                situations.append(
+                    of_notice(
+                        ledger,
+                        observed.authorization,
+                        observed.obligation,
+                        account,
+                        rules,
+                        now,
+                        notice=notice,
+                        message=reading.message,
+                        digest=reading.digest,
+                    )
+                )
+            case "unparsed":
+                situations.append(
+                    of_event(
+                        "unparsed", account, rules, now, notice=notice, message=reading.message, digest=reading.digest
+                    )
+                )
+            case "unrecognized" if rules.index.waits_for("mail") and now - reading.message.received_at < HISTORY_AFTER:
+                situations.append(
+                    of_event("mail", account, rules, now, notice=notice, message=reading.message, digest=reading.digest)
+                )
+    decisions.extend(
+        d for seen in situations for d in decide(rules.index.concerned(seen.kind, seen.facts), seen, world)
+    )
+    ingest = changes(before, ledger, tuple(events), tuple(decisions), reading)
+    return replace(ingest, situations=tuple(situations))
 
 
-def _conclude_notice(
-    reading: Reading, notice: Notice, ledger: Ledger, rules: RuleSet, world: World, account: AccountFacts, now: datetime
-) -> tuple[Ledger, tuple[Decision, ...], tuple[Event, ...]]:
-    system = _system(rules, notice.system)
-    today = now.astimezone(account.zone).date()
+def _sighting(
+    reading: Reading, notice: Notice, ledger: Ledger, rules: RuleSet, account: AccountFacts, now: datetime
+) -> Sighting:
+    system = system_of(rules, notice.system)
+    shows = system.shows_within if system else None
+    written = notice.written or reading.message.sent_at
+    name = notice.system or ""
     seen = Sighting(
-        account=account.name, system=notice.system or "", kind=notice.kind or "",
-        developer_id=notice.fields.get("developer_id"),
+        account=account.name, system=name, kind=notice.kind or "", developer_id=notice.fields.get("developer_id"),
         developer=notice.fields.get("developer") or (system.title.value if system else ""),
         region=notice.region or account.region, expires=notice.fields.get("expires"), trust=notice.trust,
-        message=reading.digest, at=now.isoformat(), today=today,
+        message=reading.digest, at=now.isoformat(), today=now.astimezone(account.zone).date(),
+        status=notice.fields.get("status", ""), granted=notice.fields.get("granted"),
+        confirmed=notice.fields.get("confirmed"), written=written.astimezone(account.zone).date() if written else None,
+        quiet=timedelta(**{shows.unit: shows.amount}) if shows else None,
+        yields=frozenset(n.value for n in system.yields_to) if system else frozenset(),
+        overrules=frozenset(s.name.value for s in rules.systems if name in [n.value for n in s.yields_to]),
     )  # fmt: skip
-    seen = replace(seen, region=_region(ledger, seen, notice.region, account))
-    observed = observe(ledger, seen)
-    owed = observed.obligation
-    if owed and (owed.history or owed.state == "settled"):
-        why = "its date passed long ago: it is history" if owed.history else "a later date has been seen already"
-        return (
-            observed.ledger,
-            tuple(Decision(rule=r.name.value, fired=False, reason=why) for r in rules.rules),
-            observed.events,
-        )
-    situation = Situation(
-        account=account, kind=notice.kind or "", system=notice.system or "", authorization=observed.authorization.id,
-        due=owed.due if owed else seen.expires or today.isoformat(), message=reading.digest, now=now,
-        facts=_facts(observed.authorization, owed, account, system, now, notice, reading.message),
-    )  # fmt: skip
-    return observed.ledger, decide(rules.rules, situation, world), observed.events
+    return replace(seen, region=_region(ledger, seen, notice.region, account))
 
 
 def _region(ledger: Ledger, seen: Sighting, told: str | None, account: AccountFacts) -> str | None:
@@ -127,93 +156,27 @@ def _region(ledger: Ledger, seen: Sighting, told: str | None, account: AccountFa
     return regions.pop() if len(regions) == 1 else account.region
 
 
-def _conclude_unparsed(
-    reading: Reading, notice: Notice, rules: RuleSet, world: World, account: AccountFacts, now: datetime
-) -> tuple[Decision, ...]:
-    """One event per system, wording and reason in a week, so that a changed template makes one task and not fifty."""
-    today = now.astimezone(account.zone).date()
-    monday = today - timedelta(days=today.weekday())
-    about = hashlib.sha256(f"{notice.system}\x1f{notice.wording}\x1f{notice.reason}".encode()).hexdigest()[:10]
-    nobody = Authorization(
-        id=f"unparsed-{about}", account=account.name, system=notice.system or "", developer_id=None,
-        developer=notice.fields.get("developer", ""), region=notice.region,
-    )  # fmt: skip
-    facts = _facts(nobody, None, account, _system(rules, notice.system), now, notice, reading.message)
-    situation = Situation(
-        account=account, kind="unparsed", system=notice.system or "", authorization=nobody.id, due=monday.isoformat(),
-        message=reading.digest, now=now, facts=facts,
-    )  # fmt: skip
-    return decide(rules.rules, situation, world)
-
-
 def tick(ledger: Ledger, rules: RuleSet, world: World, now: datetime) -> Ingest:
     """Let time pass and let the `while` rules look at every deadline that waits: cron is the clock."""
     before = ledger
     days = {name: now.astimezone(account.zone).date() for name, account in world.accounts.items()}
-    ledger, events = grow(ledger, days, now.isoformat())
-    timed = tuple(rule for rule in rules.rules if not isinstance(rule.trigger, OnTrigger))
+    warn_days = {name: account.warn_days for name, account in world.accounts.items()}
+    ledger, events = grow(ledger, days, now.isoformat(), warn_days=warn_days)
     decisions: list[Decision] = []
-    for subject in ledger.authorizations.values():
-        account = world.accounts.get(subject.account)
-        owed = ledger.current(subject.id)
-        if account is None or owed is None or owed.history or not timed:
-            continue
-        decisions.extend(decide(timed, situation_of(subject, owed, account, rules, now), world))
+    for situation in deadlines(ledger, rules, world, now) if rules.index.waits_for("") else ():
+        decisions.extend(decide(rules.index.concerned("", situation.facts), situation, world))
     return changes(before, ledger, events, tuple(decisions))
 
 
-def situation_of(
-    subject: Authorization, owed: Obligation, account: AccountFacts, rules: RuleSet, now: datetime
-) -> Situation:
-    """Return what a `while` rule sees of one waiting deadline."""
-    return Situation(
-        account=account, kind="", system=subject.system, authorization=subject.id, due=owed.due, message=owed.message,
-        now=now, facts=_facts(subject, owed, account, _system(rules, subject.system), now, None, None),
-    )  # fmt: skip
-
-
-def _system(rules: RuleSet, name: str | None) -> System | None:
-    return next((s for s in rules.systems if s.name.value == name), None)
-
-
-def _facts(
-    subject: Authorization, owed: Obligation | None, account: AccountFacts, system: System | None, now: datetime,
-    notice: Notice | None, message: Message | None,
-) -> dict[str, Any]:  # fmt: skip
-    """Return every fact of vocabulary.FACTS that exists here, and the notice's own fields."""
-    today = now.astimezone(account.zone).date()
-    dated = owed.due if owed and owed.dated else None if owed else subject.expires
-    expires = date.fromisoformat(dated) if dated else None
-    how = {language.value: text.value for language, text in system.how} if system else {}
-    facts: dict[str, Any] = {
-        "account": account.name, "system": subject.system, "region": subject.region, "developer": subject.developer,
-        "developer_id": subject.developer_id, "expires": expires, "today": today,
-        "days_left": expires - today if expires else None,
-        "authorization": state_of(subject, owed, today, warn_days=account.warn_days),
-        "trust": owed.trust if owed else notice.trust if notice else "unverified",
-        "reminders": owed.reminders if owed else 0,
-        "renew_at": system.renew_at.value if system and system.renew_at else "",
-        "how": how.get(account.language) or how.get("en", ""),
-    }  # fmt: skip
-    if notice and message:
-        facts.update({name: _typed(value) for name, value in notice.fields.items() if name not in facts})
-        sender = message.sender
-        facts.update({
-            "trust": notice.trust, "notice": notice.kind or "", "wording": notice.wording or "", "reason": notice.reason,
-            "subject": message.subject, "sender.address": sender.address if sender else "",
-            "sender.domain": sender.domain if sender else "", "sender.name": sender.name if sender else "",
-        })  # fmt: skip
-    return facts
-
-
-def _typed(value: str) -> object:
-    """Return a notice's field as a value of the language: numbers and dates are not texts."""
-    if value.isdigit() and len(value) < 10:
-        return int(value)
-    try:
-        return date.fromisoformat(value) if len(value) == 10 else value
-    except ValueError:
-        return value
+def deadlines(ledger: Ledger, rules: RuleSet, world: World, now: datetime) -> Iterator[Situation]:
+    """Yield what `while` rules look at: every deadline that waits, of every account, but not what is snoozed."""
+    for subject in ledger.live():
+        account = world.accounts.get(subject.account)
+        if account is None or snoozed_until(subject, now.astimezone(account.zone).date()):
+            continue
+        for owed in ledger.watched(subject.id):
+            if not owed.history:
+                yield of_deadline(ledger, subject, owed, account, rules, now)
 
 
 def changes(

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mailrules.language.ast import Problem, Rule, RulesFile, System, Test, Text
+from mailrules.language.ast import NoticeDefinition, Problem, Rule, RulesFile, System, Text
 from mailrules.language.check import check
 from mailrules.language.definitions import ActionType, Definitions, FactType, Vocabulary
+from mailrules.language.index import RuleIndex
 from mailrules.language.parse import parse
+from mailrules.language.story import Test
 from mailrules.notices.patterns import CompiledWording, compile_wordings
 from mailrules.templates import problem
 from mailrules.vocabulary import ACTIONS, EVENTS, FACTS, FIELD_TYPES, STATES, TRUST
@@ -23,6 +25,7 @@ class RuleSet:
     """Checked definitions, their compiled wordings, every problem found, and the sources for showing it."""
 
     definitions: Definitions
+    index: RuleIndex
     wordings: tuple[CompiledWording, ...]
     problems: tuple[Problem, ...]
     sources: Mapping[str, str]
@@ -41,6 +44,11 @@ class RuleSet:
     def tests(self) -> tuple[tuple[str, Test], ...]:
         """The tests with the path of the file each stands in."""
         return self.definitions.tests
+
+    def notice(self, kind: str | None, system: str | None) -> NoticeDefinition | None:
+        """Return the definition of a kind of notice of one system."""
+        found = (n for n in self.definitions.notices if n.kind.value == kind and n.system.value == system)
+        return next(found, None)
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -79,6 +87,7 @@ def load(
     problems.extend(_template_problems(definitions.rules))
     return RuleSet(
         definitions=definitions,
+        index=RuleIndex(definitions.rules),
         wordings=compile_wordings(definitions.notices),
         problems=tuple(problems),
         sources=dict(files),
@@ -88,7 +97,7 @@ def load(
 def _template_problems(rules: tuple[Rule, ...]) -> list[Problem]:
     found = []
     for rule in rules:
-        texts: list[Text] = [a.text for a in (*rule.actions, *(r.action for r in rule.rungs)) if a.text]
+        texts: list[Text] = [a.text for a in rule.calls if a.text]
         for text in texts:
             why = problem(text.value) if "{" in text.value else ""
             if why:

@@ -7,7 +7,7 @@ May not live here: loading from disk, values from mail as template source (mail 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -53,12 +53,14 @@ def problem(template: str) -> str:
 
 
 def shown(value: object) -> object:
-    """Return a fact as a template shows it: dates as YYYY-MM-DD, whole days as a number, nothing as `unknown`."""
+    """Return a fact as a template shows it: dates as YYYY-MM-DD, instants with their time, whole days as a number, nothing as `unknown`."""
     match value:
         case None:
             return "unknown"
         case timedelta():
             return value.days
+        case datetime():
+            return value.strftime("%Y-%m-%d %H:%M")
         case date():
             return value.isoformat()
         case bool():

@@ -26,6 +26,8 @@ class Fact:
 TRUST = ("forged", "unverified", "authenticated", "bound", "confirmed")
 STATES = ("active", "expiring", "expired", "revoked", "unknown")
 REGIONS = ("na", "eu", "fe")
+RENEWALS = ("none", "started", "unconfirmed")
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 FACTS: tuple[Fact, ...] = (
     Fact("account", "text", "the account of mailrules.toml the mail came to"),
@@ -38,15 +40,31 @@ FACTS: tuple[Fact, ...] = (
     Fact("days_left", "duration", "calendar days to that day in the account's time zone; 0 on the day itself"),
     Fact("trust", "ordered word", "how far the best evidence may be believed", values=TRUST),
     Fact("reminders", "number", "how many notices have spoken of this deadline"),
+    Fact("opened", "date", "the day this deadline was first seen"),
+    Fact("silent_for", "duration", "since the newest notice about this deadline, or since it was opened"),
+    Fact("assumed", "yes or no", "whether the date was reckoned from a person's word and no source has spoken yet"),
+    Fact(
+        "renewal",
+        "word",
+        "none, started by a script, or unconfirmed: the script's `settle within` passed without evidence",
+        values=RENEWALS,
+    ),
+    Fact("since_run", "duration", "since a script last finished for this deadline; nothing where none has"),
     Fact("renew_at", "text", "the address where this system's authorizations are renewed"),
+    Fact("renew_by", "text", "who must renew there"),
     Fact("how", "text", "what the system says about renewing, in the account's language"),
     Fact("today", "date", "the day of this poll in the account's time zone"),
+    Fact("weekday", "word", "its day of the week", values=WEEKDAYS),
+    Fact("now", "instant", "the day and time of this poll in the account's time zone"),
     Fact("notice", "word", "the kind of the notice", needs="notice"),
     Fact("wording", "text", "the wording that fitted, such as en", needs="notice"),
     Fact("subject", "text", "the subject of the mail", needs="notice"),
     Fact("sender.address", "address", "the author's address", needs="notice"),
     Fact("sender.domain", "domain", "the part behind the @ of the author's address", needs="notice"),
     Fact("sender.name", "text", "the display name; anybody can write anything there", needs="notice"),
+    Fact("body", "text", "the text of the mail", needs="notice"),
+    Fact("received", "instant", "when the mail came, in the account's time zone", needs="notice"),
+    Fact("forwarded", "yes or no", "whether the notice came inside another mail", needs="notice"),
     Fact("reason", "text", "why a notice could not be read; empty otherwise", needs="notice"),
 )
 
@@ -86,5 +104,6 @@ FIELD_TYPES: dict[str, str] = {
 
 EVENTS: dict[str, str] = {
     "unparsed": "a notice that could not be read; `reason` says why",
+    "mail": "ordinary mail, which no wording fits",
 }
 """Triggers besides the kinds of notice."""

@@ -91,7 +91,7 @@ def test_an_authorization_entered_by_hand_is_listed_and_can_be_renewed(folder: P
     assert (row["id"], row["developer_id"], row["expires"], row["days_left"], row["state"], row["trust"]) == (
         out.strip(), "525964794073", expires, 10, "expiring", "confirmed",
     )  # fmt: skip
-    code, _, err = run(folder, "authorizations", "renewed", row["id"], "--expires", expires)
+    code, _, err = run(folder, "authorizations", "renewed", row["id"], "--until", expires)
     assert (code, "not later" in err) == (2, True)
     assert run(folder, "authorizations", "renewed", "5259-6479-4073")[0] == 0
     (row,) = listed(folder, "authorizations")

@@ -90,3 +90,11 @@ def test_the_tests_that_the_guarantees_name_exist() -> None:
     named = re.findall(r"\[(test_\w+)\]\(\.\./(tests/\w+\.py)\)", text)
     assert named
     assert [n for n, file in named if f"def {n}(" not in (ROOT / file).read_text(encoding="utf-8")] == []
+
+
+def test_the_page_of_systems_has_a_row_for_each_system_and_notice_and_no_other() -> None:
+    text = (ROOT / "docs" / "systems.md").read_text(encoding="utf-8")
+    shipped = load(shipped_rules(), grammar_text())
+    assert set(re.findall(r"^\| `(\w+)` [^`]", text, re.MULTILINE)) - {"of"} >= {s.name.value for s in shipped.systems}
+    rows = re.findall(r"^\| `(\w+)` of `(\w+)` \|", text, re.MULTILINE)
+    assert sorted(rows) == sorted((n.kind.value, n.system.value) for n in shipped.definitions.notices)

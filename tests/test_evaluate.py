@@ -132,3 +132,8 @@ def test_each_folded_character_knows_where_it_came_from(text: str) -> None:
 
 def test_a_glob_against_a_hostile_text_takes_no_more_than_a_moment() -> None:
     assert not glob("*a" * 30 + "b", "a" * 5000)
+
+
+@given(st.text(alphabet=[chr(n) for n in range(128)], max_size=40))
+def test_the_short_way_to_fold_ascii_gives_what_the_long_way_gives(text: str) -> None:
+    assert fold(text) == fold_with_map(text)[0]

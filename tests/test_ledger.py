@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailrules.decide import AccountFacts, World
+from mailrules.compose import World
+from mailrules.schedule import AccountFacts
 from mailrules.ledger import Ledger, Sighting, observe
 from mailrules.mail.message import RawMessage
-from mailrules.pipeline import conclude, read
 from mailrules.ruleset import load
 from mailrules.shipped import grammar_text, shipped_rules
 from tests.mails import reminders
@@ -114,6 +114,8 @@ def test_two_regions_are_two_authorizations() -> None:
 
 
 def test_five_weekly_reminders_are_one_obligation() -> None:
+    from mailrules.pipeline import conclude, read
+
     rules = load(shipped_rules(), grammar_text())
     account = AccountFacts(
         name="shop", zone=ZoneInfo("UTC"), language="en", region="na", day_starts=time(8), warn_days=30

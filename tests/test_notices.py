@@ -88,7 +88,7 @@ def test_what_contradicts_itself_is_unparsed_with_its_reason_and_gives_no_value(
             "You have 30 days remaining to rotate your Login with Amazon (LWA) credentials.",
             "lwa_secret_rotation",
         ),
-        ("Action", "Login With Amazon (LWA) Client secret for your application(s) will expire", "lwa_secret_rotation"),
+        ("Action", "Login With Amazon (LWA) Client secret for your application(s) will expire in less than 30 days.", "lwa_secret_rotation"),
         ("Notice: MWS deactivation", "x", "mws_key_deactivation"),
         ("Mitteilung: Amazon MWS-Deaktivierung", "x", "mws_key_deactivation"),
         ("[Action Required] Appstore Listing Submission Authorization Limit", "x", "appstore_authorization_limit"),

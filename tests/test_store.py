@@ -2,15 +2,18 @@
 
 import sqlite3
 import stat
+from datetime import date
+from pathlib import Path
 
 import pytest
 
 from mailrules.effects import Effect, Outcome, effect_key
 from mailrules.errors import StoreError, TemporaryError
-from mailrules.ledger import Authorization, Ledger, Obligation
+from mailrules.ledger import Authorization, Ledger, Obligation, link, observe, snooze
 from mailrules.mail.message import MessageKey
-from mailrules.pipeline import Ingest
+from mailrules.pipeline import Ingest, changes
 from mailrules.store import Store
+from tests.ledger_sights import only, seen, sight, status, token_error, told
 
 NOW = "2026-03-01T00:00:00+00:00"
 LATER = "2026-03-01T01:00:00+00:00"
@@ -88,7 +91,7 @@ def test_a_script_whose_claim_lapsed_is_unknown_and_a_safe_one_runs_again(store)
     (again,) = store.claim(now=LATER)
     assert (again.effect.stage, again.attempt) == ("x", 2)
     assert [row["state"] for row in store.effects()] == ["unknown", "claimed"]
-    assert "may or may not have happened" in store.needs_person()[0]
+    assert "may or may not have happened" in store.needs_person(NOW)[0]
 
 
 def test_only_one_script_that_may_run_once_is_claimed_at_a_time(store):
@@ -110,9 +113,9 @@ def test_a_message_has_one_row_and_a_cursor_moves(store):
     assert store.pending_uids("a", "INBOX", 1) == [7]
     store.unfetchable(key, "too large", NOW)
     assert store.pending_uids("a", "INBOX", 1) == []
-    assert "too large" in store.needs_person()[0]
+    assert "too large" in store.needs_person(NOW)[0]
     store.passed_over(key, "abc", NOW)
-    assert store.needs_person() == []
+    assert store.needs_person(NOW) == []
     store.set_cursor("a", "INBOX", 1, 7, NOW)
     store.set_cursor("a", "INBOX", 2, 1, NOW)
     assert (store.cursor("a", "INBOX").uidvalidity, store.cursor("a", "INBOX").uid) == (2, 1)
@@ -160,3 +163,77 @@ def test_a_locked_store_is_a_temporary_error(path, store):
         other._run("PRAGMA busy_timeout=50")
         with pytest.raises(TemporaryError, match="busy"):
             other.set_cursor("a", "INBOX", 1, 1, NOW)
+
+
+def schema_1(path):
+    """Make the store that the first released step made, with what a year of use had put into it."""
+    connection = sqlite3.connect(path)
+    connection.executescript((Path(__file__).parent / "fixtures" / "store" / "schema1.sql").read_text("utf-8"))
+    connection.close()
+    return path
+
+
+def test_a_store_of_the_first_schema_is_taken_over_with_what_it_knew(tmp_path):
+    path = schema_1(tmp_path / "old.db")
+    with Store.open(path, now=NOW) as store:
+        ledger = store.ledger()
+        assert [(a.id, a.expires, a.assumed, a.trust, a.source, a.acted_on) for a in ledger.live()] == [
+            ("auth-1", "2025-03-20", True, "confirmed", "", "2024-03-20"),
+            ("auth-2", "2025-04-01", False, "authenticated", "amazon", ""),
+            ("auth-3", None, False, "confirmed", "", ""),
+            ("auth-4", "2024-06-01", False, "confirmed", "", ""),
+        ]
+        assert {(o.authorization, o.due): (o.state, o.grade, o.proof) for o in ledger.obligations.values()} == {
+            ("auth-1", "2024-04-10"): ("settled", "a person said so", "confirmed"),
+            ("auth-2", "2024-04-01"): ("settled", "later date", "confirmed"),
+            ("auth-2", "2025-04-01"): ("open", "", ""),
+            ("auth-4", "2024-06-01"): ("open", "", ""),
+        }
+        late = sight("2024-03-25", account="main", written=date(2024, 3, 18))
+        assert not observe(ledger, late).ledger.current("auth-1")
+    assert sqlite3.connect(tmp_path / f"old.db.schema1-{NOW[:10]}.bak").execute("PRAGMA user_version").fetchone() == (
+        1,
+    )
+    with Store.open(path, now=NOW) as store:
+        assert store.ledger() == ledger
+
+
+def test_a_ledger_comes_back_as_it_was_written(store):
+    ledger = seen(sight(), token_error("2024-03-15"), status("2024-03-20", "active", "2025-03-20"))
+    ledger = snooze(ledger, only(ledger).id, date(2024, 4, 1), at=NOW, day=date(2024, 3, 21)).ledger
+    ledger = link(told(ledger, sight(developer_id=None, developer="other")), *told_ids(ledger), at=NOW).ledger
+    for _ in range(2):
+        store.commit(changes(Ledger(), ledger, ()), now=NOW)
+        assert store.ledger() == ledger
+
+
+def told_ids(ledger):
+    return only(ledger).id, only(seen(sight(developer_id=None, developer="other"))).id
+
+
+def test_the_newest_finished_run_is_told_for_each_deadline(store):
+    store.commit(ingest(effect("run_script", settle_hours=24), effect("run_script", stage="x")), now=NOW)
+    assert store.runs() == {}
+    for at, settle in ((NOW, "2026-03-02T00:00:00+00:00"), (LATER, None)):
+        (claim,) = [c for c in store.claim(now=at) if c.effect.action == "run_script"]
+        store.settle(claim, Outcome(result="done", why="it ended well"), at)
+        hours = claim.effect.args.get("settle_hours")
+        (run,) = store.runs().values()
+        assert run.finished_at == at
+        assert (run.settle_until is None) == (hours is None)
+        assert run.settle_until in (settle, "2026-03-02T01:00:00+00:00", None)
+    assert list(store.runs()) == [("auth-1", "2026-04-01")]
+
+
+def test_a_run_that_failed_is_no_run(store):
+    store.commit(ingest(effect("run_script")), now=NOW)
+    (claim,) = store.claim(now=NOW)
+    store.settle(claim, Outcome(result="failed", why="it ended badly"), NOW)
+    assert store.runs() == {}
+
+
+def test_events_are_told_by_authorization_and_by_kind(store):
+    observed = observe(seen(sight()), sight("2024-03-12", expires="2024-04-01"))
+    store.commit(changes(Ledger(), observed.ledger, observed.events), now=NOW)
+    assert [e["what"] for e in store.events(what="contradiction")] == ["contradiction"]
+    assert [e["what"] for e in store.events("auth-none")] == []

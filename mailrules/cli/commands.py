@@ -10,7 +10,20 @@ from typing import Annotated
 import typer
 
 from mailrules import __version__
-from mailrules.cli import listings, rules, setup, work
+from mailrules.cli import (
+    authorization_files,
+    authorization_story,
+    authorizations,
+    explain,
+    learn,
+    listings,
+    plans,
+    rules,
+    setup,
+    testing,
+    trying,
+    work,
+)
 
 app = typer.Typer(
     name="mailrules",
@@ -41,13 +54,20 @@ def _options(
 app.command()(work.demo)
 app.command()(setup.init)
 app.command()(work.poll)
+app.command()(plans.apply)
 app.command()(work.read)
 app.command()(work.ingest)
+app.command()(learn.learn)
 app.command()(rules.check)
 app.command("format")(rules.format_rules)
-app.command()(rules.test)
-app.command()(rules.explain)
-app.add_typer(listings.authorizations, name="authorizations")
+app.command()(testing.test)
+app.command()(explain.explain)
+app.command("try")(trying.try_rules)
+app.command()(plans.replay)
+app.add_typer(authorizations.authorizations, name="authorizations")
+authorizations.authorizations.command("show")(authorization_story.show_authorization)
+authorizations.authorizations.command("export")(authorization_files.export_authorizations)
+authorizations.authorizations.command("import")(authorization_files.import_authorizations)
 app.add_typer(listings.tasks, name="tasks")
 app.add_typer(listings.effects, name="effects")
 app.add_typer(setup.account, name="account")

@@ -43,79 +43,32 @@ def poll(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", "-n", help="Say what would be done; write nothing, send nothing, run nothing.")
     ] = False,
+    plan: Annotated[
+        str | None,
+        typer.Option("--plan", metavar="FILE", help="As --dry-run, and write it down for `mailrules apply FILE`."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Look for new mail and for deadlines, once; do what the rules say. Silent on success when not on a terminal."""
     from mailrules import app
     from mailrules import config as configuration
-    from mailrules.cli import tell
+    from mailrules.cli.outcome import show_outcome, write_private
+    from mailrules.plan import to_text
 
     loaded = configuration.load(config)
-    outcome = app.poll(loaded, only=account, dry_run=dry_run)
-    talk = sys.stdout.isatty() and not as_json
-    if outcome.busy:
-        if talk:
-            typer.echo("another poll of this store is at work; nothing to do here")
-        raise typer.Exit(0)
-    if outcome.rules_error:
-        tell(
-            ConfigError(
-                f"polled with the last good rules, because today's may not go live: {outcome.rules_error}",
-                help=outcome.rules_error.help,
-            )
-        )
-    for report in outcome.reports:
-        if report.error:
-            tell(report.error)
-        if as_json:
-            row = {
-                "account": report.account,
-                "seen": report.seen,
-                "candidates": report.candidates,
-                "notices": report.notices,
-                "effects": report.new_effects,
-                "error": str(report.error) if report.error else None,
-            }
-            typer.echo(json.dumps(row, ensure_ascii=False))
-        elif talk:
-            typer.echo(
-                f"{report.account}: {report.seen} new messages, {report.candidates} fetched, {report.notices} notices, {report.new_effects} things to do"
-            )
-    for effect in outcome.planned:
-        if as_json:
-            typer.echo(
-                json.dumps(
-                    {
-                        "id": effect.key[:10],
-                        "rule": effect.rule,
-                        "action": effect.action,
-                        "target": effect.target,
-                        "stage": effect.stage,
-                        "state": effect.state,
-                        "authorization": effect.authorization,
-                        "args": dict(effect.args),
-                    },
-                    ensure_ascii=False,
-                    default=str,
-                )
-            )
-        else:
-            typer.echo(
-                f"would {effect.action.replace('_', ' ')} {safe(effect.target)}: {safe(effect.args.get('title') or effect.args.get('subject') or effect.args.get('argv') or '')}  (rule `{safe(effect.rule)}`)"
-            )
-    if talk:
-        for action, target, why in outcome.performed:
-            typer.echo(f"{action.replace('_', ' ')} {safe(target)}: {safe(why)}")
-    if outcome.needs_changed or (outcome.needs and talk):
-        for sentence in outcome.needs:
-            sys.stderr.write(f"mailrules: needs a person: {safe(sentence)}\n")
+    outcome = app.poll(loaded, only=account, dry_run=dry_run or plan is not None)
+    if outcome.plan and plan:
+        write_private(Path(plan), to_text(outcome.plan))
+    show_outcome(outcome, as_json=as_json)
+    if plan and sys.stdout.isatty() and not as_json:
+        typer.echo(f"wrote {plan}; `mailrules apply {plan}` does exactly this, or says what has moved")
     raise typer.Exit(outcome.exit_code)
 
 
-def _rules_and_trust(config: str | None, rule_files: list[str]) -> tuple[Any, Any, list[str]]:
+def rules_and_trust(config: str | None, rule_files: list[str]) -> tuple[Any, Any, list[str]]:
     """Return the rule set, the receiver and the developer ids to read with; without a configuration, the shipped ones."""
-    from mailrules import app
     from mailrules import config as configuration
+    from mailrules import live
     from mailrules.shipped import shipped_rules
 
     loaded = None
@@ -124,10 +77,10 @@ def _rules_and_trust(config: str | None, rule_files: list[str]) -> tuple[Any, An
     except ConfigError:
         if config or Path(configuration.FILE).is_file():
             raise
-    files = app.rule_texts(loaded) if loaded else list(shipped_rules())
+    files = live.rule_texts(loaded) if loaded else list(shipped_rules())
     files += [(path, _text(path)) for path in rule_files]
-    rules = app.load_rules(files, loaded)
-    error = rules.errors and app.why_not_live(rules, Path(), None, files)
+    rules = live.load_rules(files, loaded)
+    error = rules.errors and live.why_not_live(rules, Path(), files)
     if error:
         raise error
     return rules, loaded.accounts[0].receiver if loaded else None, list(loaded.world.developers) if loaded else []
@@ -162,7 +115,7 @@ def read(
     from mailrules.pipeline import read as read_document
     from mailrules.sources.files import documents
 
-    ready, receiver, developers = _rules_and_trust(config, rules or [])
+    ready, receiver, developers = rules_and_trust(config, rules or [])
     for source in sources:
         for raw in _dated(documents(source, sys.stdin.buffer)):
             reading = read_document(raw, ready, receiver=receiver, developers=developers)
@@ -172,11 +125,13 @@ def read(
                     "notice": notice.kind, "wording": notice.wording, "status": notice.status, "reason": notice.reason or None,
                     "trust": notice.trust, "fields": dict(notice.fields),
                     "evidence": [{"field": e.field, "part": e.part, "line": e.line, "column": e.column, "text": e.text} for e in notice.evidence],
+                    "notes": list(notice.notes),
                 }  # fmt: skip
                 if as_json:
                     typer.echo(json.dumps(row, ensure_ascii=False))
                 else:
                     _show_reading(row, notice.trust_reason)
+                    _show_drift(notice.difference, notice.draft)
 
 
 def _show_reading(row: dict[str, Any], trust_reason: str) -> None:
@@ -188,8 +143,17 @@ def _show_reading(row: dict[str, Any], trust_reason: str) -> None:
         place = next((e for e in row["evidence"] if e["field"] == name), None)
         where = f"  part {place['part']}, line {place['line']}, column {place['column']}" if place else ""
         typer.echo(f"  {name}: {safe(value)}{where}")
+    for note in row["notes"]:
+        typer.echo(f"  note: {safe(note)}")
     if row["status"] != "unrecognized":
         typer.echo(f"  trust: {row['trust']} ({safe(trust_reason)})")
+
+
+def _show_drift(difference: str, draft: str) -> None:
+    """Show what a nearly fitting mail lacks, and the wording that would fit it."""
+    for text in filter(None, (difference, draft and f"a wording to start from:\n{draft}")):
+        for line in text.split("\n"):
+            typer.echo(f"  {safe(line)}")
 
 
 def ingest(sources: Sources, config: ConfigPath = None, account: AccountName = None) -> None:

@@ -142,7 +142,13 @@ class _Handler(socketserver.StreamRequestHandler):
         if words[0].upper() != b"INBOX":
             return b"NO [NONEXISTENT] no such mailbox"
         count = len(self.server.owner.messages)
-        values = {b"MESSAGES": count, b"RECENT": 0, b"UNSEEN": count, b"UIDNEXT": count + 1, b"UIDVALIDITY": 1}
+        values = {
+            b"MESSAGES": count,
+            b"RECENT": 0,
+            b"UNSEEN": count,
+            b"UIDNEXT": count + 1,
+            b"UIDVALIDITY": self.server.owner.uidvalidity,
+        }
         found = b" ".join(b"%s %d" % (item, values[item]) for item in _STATUS.findall(words[1].upper()))
         self._say(b"* STATUS INBOX (" + found + b")")
         return b"OK done"
@@ -153,7 +159,8 @@ class _Handler(socketserver.StreamRequestHandler):
             return b"NO [NONEXISTENT] no such mailbox"
         count = len(self.server.owner.messages)
         self._say(b"* FLAGS (\\Seen)\r\n* OK [PERMANENTFLAGS ()] none\r\n* %d EXISTS\r\n* 0 RECENT" % count)
-        self._say(b"* OK [UIDVALIDITY 1] valid\r\n* OK [UIDNEXT %d] next" % (count + 1))
+        self._say(b"* OK [UIDVALIDITY %d] valid" % self.server.owner.uidvalidity)
+        self._say(b"* OK [UIDNEXT %d] next" % (count + 1))
         return b"OK [READ-ONLY] done"
 
     do_select = do_examine
@@ -244,6 +251,7 @@ class MailServer:
     def __init__(self, user: str, password: str, messages: Sequence[tuple[bytes, datetime]] = ()) -> None:
         self.user, self.password = user, password
         self.messages = list(messages)
+        self.uidvalidity = 1
         self.host, self.port = "127.0.0.1", 0
         self._server: _Server | None = None
 

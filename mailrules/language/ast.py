@@ -7,7 +7,10 @@ May not live here: lark, names of fields or actions, evaluation.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from mailrules.language.story import Sample, Test
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,14 @@ class DurationLiteral:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DateLiteral:
     """A date: `2024-04-10` (ISO text, checked to exist)."""
+
+    value: str
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstantLiteral:
+    """A day and a time in the account's time zone: `2024-04-10 09:00`, kept as "2024-04-10T09:00"."""
 
     value: str
     span: Span = field(default=NOWHERE, compare=False)
@@ -129,20 +140,49 @@ class Junction:
     span: Span = field(default=NOWHERE, compare=False)
 
 
-Expr = Name | Text | Number | DurationLiteral | DateLiteral | Keyword | Arithmetic | Comparison | Not | Junction
+Expr = (
+    Name
+    | Text
+    | Number
+    | DurationLiteral
+    | DateLiteral
+    | InstantLiteral
+    | Keyword
+    | Arithmetic
+    | Comparison
+    | Not
+    | Junction
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Let:
+    """`let soon = 30 days`, `let core = "a", "b"`: a name for one value or condition, or for several values (a group)."""
+
+    name: Name
+    values: tuple[Expr, ...]
+    span: Span = field(default=NOWHERE, compare=False)
+
 
 # --- system and notice ------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class System:
-    """`system amazon "Amazon Seller Central" { mail from … ; renew at "…" ; how en "…" }`. Domains are exact, lower case."""
+    """`system amazon "Amazon Seller Central" { mail from … ; renew at "…" ; how en "…" }`. Domains are exact, lower case.
+
+    `renew_by` says who must renew, `shows_within` how soon a renewal shows there, `yields_to` the systems whose word
+    holds where both speak of one authorization.
+    """
 
     name: Name
     title: Text
     domains: tuple[Text, ...] = ()
     renew_at: Text | None = None
+    renew_by: Text | None = None
     how: tuple[tuple[Name, Text], ...] = ()
+    shows_within: DurationLiteral | None = None
+    yields_to: tuple[Name, ...] = ()
     span: Span = field(default=NOWHERE, compare=False)
 
 
@@ -158,10 +198,11 @@ class FieldDefinition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hole:
-    """`{expires}` or `{days: number}` in a pattern. `type` is set where it is given in place."""
+    """`{expires}`, `{days: number}` or `{expires: date D.M.YYYY}`: type and date format are set where given in place."""
 
     name: str
     type: str | None = None
+    format: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,10 +216,14 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clause:
-    """One clause of a wording: `subject "…"`, `line "…"`, `says "…"` (anywhere in running text)."""
+    """One clause of a wording: `subject "…"`, `line "…"`, `says "…"` (anywhere in running text).
+
+    `maybe` before it makes it optional: read where it stands, not required.
+    """
 
     place: Literal["subject", "line", "says"]
     pattern: Pattern
+    optional: bool = False
     span: Span = field(default=NOWHERE, compare=False)
 
 
@@ -186,11 +231,13 @@ class Clause:
 class Wording:
     """`wording en { … }` inside a notice, or `wording de of KIND of SYSTEM { … }` on its own (then kind and system are set).
 
-    `unverified` marks a wording that nobody has seen in a real mail.
+    `unverified` marks a wording that nobody has seen in a real mail. `constants` (`status is "expired"`) are fields that
+    have this value wherever the wording fits.
     """
 
     language: Name
     clauses: tuple[Clause, ...]
+    constants: tuple[tuple[Name, Text], ...] = ()
     unverified: bool = False
     kind: Name | None = None
     system: Name | None = None
@@ -231,10 +278,14 @@ class WhileTrigger:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offset:
-    """`7 days before expires`, `expires`, `2 days after expires`: a day relative to a date. `days` is signed (before < 0)."""
+    """`7 days before expires`, `expires`, `soon after expires`: a day relative to a date. `days` is signed (before < 0).
+
+    `named` is a `let` that stands for the number of days; check.py puts its value into `days` (-1 or 1 until then).
+    """
 
     days: int
     anchor: Name
+    named: Name | None = None
     span: Span = field(default=NOWHERE, compare=False)
 
 
@@ -257,6 +308,22 @@ class ActionCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Repeat:
+    """`every 2 days [doubling] [from 7 days before expires] [at most 5 times]: ACTION`: again and again until renewed.
+
+    `interval` is in days or weeks; `doubling` makes every gap twice the one before; `start` is the day it was opened
+    where not given; `times` is None where it goes on until the deadline is settled or missed.
+    """
+
+    interval: DurationLiteral
+    action: ActionCall
+    doubling: bool = False
+    start: Offset | None = None
+    times: int | None = None
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rung:
     """`14 days before expires: ACTION`."""
 
@@ -267,88 +334,44 @@ class Rung:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """`rule "name" { on/while …; when …; actions; rungs }`."""
+    """`rule "name" { on/while …; when …; actions; rungs; repeats }`. `owner` looks after it, `runbook` says what to do."""
 
     name: Text
     trigger: OnTrigger | WhileTrigger
     when: Expr | None = None
     actions: tuple[ActionCall, ...] = ()
     rungs: tuple[Rung, ...] = ()
+    repeats: tuple[Repeat, ...] = ()
     description: Text | None = None
+    owner: Name | Text | None = None
+    runbook: Text | None = None
     disabled: bool = False
     span: Span = field(default=NOWHERE, compare=False)
 
-
-# --- tests ------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MailStep:
-    """`mail "file.eml" [as bound] at 2024-03-11 09:00` or `mail { inline text in triple quotes } …`.
-
-    Exactly one of `path` and `inline` is set. `inline` is a whole message (header fields, empty line, body).
-    `at` is local time in the test's zone (UTC unless the test says `timezone "…"`), ISO "YYYY-MM-DDTHH:MM".
-    """
-
-    at: str
-    path: Text | None = None
-    inline: Text | None = None
-    trust: Name | None = None
-    span: Span = field(default=NOWHERE, compare=False)
+    @property
+    def calls(self) -> tuple[ActionCall, ...]:
+        """Every action of the rule, whenever it comes."""
+        return (*self.actions, *(r.action for r in self.rungs), *(r.action for r in self.repeats))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PollStep:
-    """`poll every 1 hour until 2024-04-01` or `poll at 2024-04-01 09:00`. `until`/`at` as in MailStep (a bare date is 00:00)."""
+# --- files ---------------------------------------------------------------------------------------------------------
 
-    every: DurationLiteral | None = None
-    until: str | None = None
-    at: str | None = None
-    span: Span = field(default=NOWHERE, compare=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expectation:
-    """One `expect …` line.
-
-    `what`: "task" | "notify" | "forward" | "run" | "authorization" | "nothing else" | "notice".
-    `text`: the quoted text (task title; text of a notify; script name; authorization's state word), if any.
-    `target`: the person, if any (`expect notify owner …`, `expect forward to owner …`).
-    `count`: how often: None = at least once; `once` = 1, `never` = 0, `3 times` = 3. `on`: ISO date or None.
-    `state`: for `expect authorization "446453545547" is expiring`, the state word; for `expect notice KIND`, the kind.
-    """
-
-    what: str
-    text: Text | None = None
-    target: Name | Text | None = None
-    count: int | None = None
-    on: str | None = None
-    state: Name | None = None
-    span: Span = field(default=NOWHERE, compare=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Test:
-    """`test "name" { mail …; poll …; expect … }`."""
-
-    name: Text
-    mails: tuple[MailStep, ...] = ()
-    polls: tuple[PollStep, ...] = ()
-    expectations: tuple[Expectation, ...] = ()
-    timezone: Text | None = None
-    span: Span = field(default=NOWHERE, compare=False)
-
-
-Block = System | NoticeDefinition | Wording | Rule | Test
+Block: TypeAlias = "System | NoticeDefinition | Wording | Rule | Test | Let | Sample"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RulesFile:
-    """One parsed file: its blocks in order. `text` is the source, for messages and the formatter."""
+    """One parsed file: its blocks in order. `text` is the source, for messages and the formatter.
+
+    `broken` are blocks without the rows that could not be read: they are examined and do nothing. `names` are the words
+    of the heads of all blocks with mistakes: whoever speaks of them is not to blame.
+    """
 
     path: str
     text: str
     blocks: tuple[Block, ...]
+    broken: tuple[Block, ...] = ()
+    names: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

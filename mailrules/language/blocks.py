@@ -1,209 +1,268 @@
-"""Where the blocks of a rules file begin and end, before any of them is parsed.
+"""Where the rows and the blocks of a rules file begin and end, before any of them is parsed.
 
-In: a file's text. Out: chunks of text with their first line, and problems that only the whole file shows.
-May not live here: what a block means. One mistake stays in its block.
+In: a file's text. Out: chunks of text, one for each block, with their rows; problems of the file's outermost shape.
+May not live here: what a block means. A mistake in a row stays in its row, one in a head stays in its block.
 """
 
 from __future__ import annotations
 
-import difflib
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from mailrules.language.ast import Problem, Span
+from mailrules.language.speller import meant
+from mailrules.language.tokens import Token, tokens
 
 MAX_CHARACTERS = 1_000_000
 MAX_DEPTH = 64
-BLOCKS = ("system", "notice", "wording", "rule", "test")
-_HEAD = re.compile(r"[ \t]*(system|notice|wording|rule|test)\b[^\n{]*\{", re.MULTILINE)
-_STRAY = {
-    **dict.fromkeys("“”„‟«»", ("a curly quote", 'write a straight one: "')),
-    **dict.fromkeys("‘’‚‛", ("a curly quote", 'write a straight one: "')),
-    "\u00a0": ("a non-breaking space", "write an ordinary space"),
-    "\u3000": ("an ideographic space", "write an ordinary space"),
-    "\x00": ("a NUL character", "delete it"),
-    ";": ("a semicolon", "end the line instead; a clause ends with its line"),
-    "'": ("a single quote", 'texts stand in double quotes: "…"'),
-}
+BLOCKS = ("system", "notice", "wording", "rule", "test", "let", "sample")
+_STATEMENTS = ("let", "sample")
+_WORDING_HEAD = re.compile(r"wording \w+ (?:unverified )?of ")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
+class Row:
+    """One clause: its words and signs, over several lines where `and`, `or`, a comma or a parenthesis goes on."""
+
+    tokens: list[Token]
+    bad: bool = False
+
+    @property
+    def first(self) -> Token:
+        """The word that it begins with."""
+        return self.tokens[0]
+
+    @property
+    def opens(self) -> bool:
+        """Whether it ends with the `{` of a block."""
+        return self.tokens[-1].text == "{"
+
+    @property
+    def closes(self) -> bool:
+        """Whether it is the `}` of a block."""
+        return self.first.text == "}"
+
+    def shown(self, most: int = 60) -> str:
+        """Return what it says, on one line."""
+        return " ".join(t.text for t in self.tokens if t.text != "{")[:most]
+
+
+@dataclass(slots=True)
 class Chunk:
-    """One block as text; `line` is the line of the file that it begins on."""
+    """One block as text; `line` is the line of the file that it begins on, `begin` counts characters of the file."""
 
     line: int
+    begin: int
     text: str
+    rows: list[Row] = field(default_factory=list)
+    whole: bool = True
 
 
-def split(text: str, path: str) -> tuple[list[Chunk], list[Problem]]:
+def split(text: str, path: str, *, wary: bool = False) -> tuple[list[Chunk], list[Problem]]:
     """Return the blocks of a file and the problems of its outermost shape."""
-    if len(text) > MAX_CHARACTERS:
-        return [], [
-            Problem(
-                code="E005",
-                span=Span(path, 1, 1, 1, 2),
-                message=f"the file has {len(text)} characters; {MAX_CHARACTERS} is the most",
-                help="split it into several files",
-            )
-        ]
-    chunks: list[Chunk] = []
-    problems: list[Problem] = []
-    lines = text.split("\n")
-    depth, start, parens, inside_long, broken, outside = 0, 0, 0, 0, False, False
-    for number, line in enumerate(lines, 1):
-        if inside_long:
-            if '"""' not in line:
-                continue
-            rest_at = line.index('"""') + 3
-            inside_long = 0
-        else:
-            rest_at = 0
-            if depth and re.match(r"(system|notice|wording|rule|test)\b[^\n]*\{[ \t]*(#.*)?$", line):
-                problems.append(_unclosed(path, start, lines[start - 1], number))
-                depth, broken = 0, False
-        at = rest_at
-        while at < len(line):
-            char = line[at]
-            if char == "#":
-                break
-            if line.startswith('"""', at):
-                end = line.find('"""', at + 3)
-                if end < 0:
-                    inside_long = number
-                    break
-                at = end + 3
-                continue
-            if char == '"':
-                end = _string_end(line, at)
-                if end < 0:
-                    problems.append(
-                        Problem(
-                            code="E002",
-                            span=Span(path, number, at + 1, number, len(line) + 1),
-                            message="this text has no closing quote",
-                            help='end it with " on the same line',
-                        )
+    splitter = Splitter(path)
+    splitter.read(text, wary=wary)
+    return splitter.gather(text), splitter.problems
+
+
+class Splitter:
+    """Splits one file; `problems` is what only the whole file shows."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.problems: list[Problem] = []
+        self._rows: list[Row] = []
+        self._row: list[Token] = []  # the row that is being read
+        self._open: list[Token] = []  # its parentheses that are not closed yet
+        self._bad = False
+
+    def say(self, code: str, token: Token, message: str, help_: str, size: int = 0) -> None:
+        """Note one problem at a token."""
+        end = token.column + (size or len(token.text.split("\n")[0]))
+        span = Span(self.path, token.line, token.column, token.line, end)
+        self.problems.append(Problem(code=code, span=span, message=message, help=help_))
+
+    # --- rows ---
+
+    def read(self, text: str, *, wary: bool) -> None:
+        """Read the rows of the file."""
+        for token in tokens(text, wary=wary):
+            match token.kind:
+                case "space" | "comment":
+                    continue
+                case "end":
+                    self._end_of_line(token)
+                case "open_string" | "open_long":
+                    long = token.kind == "open_long"
+                    what = 'the text that begins with this """ has no end' if long else "this text has no closing quote"
+                    where = '""" on a line of its own' if long else '" on the same line'
+                    self.say("E002", token, what, f"end it with {where}", 3 if long else 0)
+                    self._row.append(token)
+                    self._open, self._bad = [], True
+                    self._cut()
+                case "bracket":
+                    self._bracket(token)
+                case _:
+                    if token.text in ("and", "or") and not self._row and self._rows and not self._rows[-1].opens:
+                        former = self._rows.pop()  # a line that begins with them goes on with the one before
+                        self._row, self._bad = former.tokens, former.bad
+                    self._row.append(token)
+        self._cut()
+
+    def _end_of_line(self, token: Token) -> None:
+        if self._open:
+            self._row.append(token)
+        elif self._row and self._row[-1].text != ",":
+            self._cut()
+
+    def _bracket(self, token: Token) -> None:
+        match token.text:
+            case "(":
+                self._open.append(token)
+                self._row.append(token)
+                if len(self._open) == MAX_DEPTH + 1:
+                    self.say(
+                        "E005",
+                        token,
+                        f"this is nested more than {MAX_DEPTH} deep",
+                        "split the condition into several rules",
                     )
-                    broken = True
-                    break
-                at = end
-                continue
-            if char in _STRAY:
-                what, help_ = _STRAY[char]
-                problems.append(
-                    Problem(
-                        code="E004",
-                        span=Span(path, number, at + 1, number, at + 2),
-                        message=f"that is {what}",
-                        help=help_,
-                    )
-                )
-                if _opens(line):
-                    start, depth = start if depth else number, depth + 1
-                broken = True
-                break
-            if char == "(":
-                parens += 1
-                if parens > MAX_DEPTH:
-                    problems.append(
-                        Problem(
-                            code="E005",
-                            span=Span(path, number, at + 1, number, at + 2),
-                            message=f"this is nested more than {MAX_DEPTH} deep",
-                            help="split the condition into several rules",
-                        )
-                    )
-                    broken, parens = True, 0
-                    break
-            elif char == ")":
-                parens = max(0, parens - 1)
-            elif char == "{":
-                if depth == 0:
-                    start = number
-                depth += 1
-            elif char == "}":
-                depth -= 1
-                if depth == 0:
-                    if not broken:
-                        chunks.append(
-                            Chunk(
-                                start,
-                                "\n".join(lines[start - 1 : number - 1])
-                                + ("\n" if number > start else "")
-                                + line[: at + 1],
-                            )
-                        )
-                    broken, parens, outside = False, 0, False
-                elif depth < 0:
-                    problems.append(
-                        Problem(
-                            code="E001",
-                            span=Span(path, number, at + 1, number, at + 2),
-                            message="this `}` closes nothing",
-                            help="delete it",
-                        )
-                    )
-                    depth = 0
-            elif depth == 0 and not char.isspace() and not _HEAD.match(line) and not outside:
-                word = line[at:].split()[0]
-                problems.append(
-                    Problem(
-                        code="E001",
-                        span=Span(path, number, at + 1, number, at + 1 + len(word)),
-                        message=f"`{word[:40]}` begins nothing that stands here",
-                        help=_meant(word)
-                        or "a file holds blocks that begin with system, notice, wording, rule or test, and { on the same line",
-                    )
-                )
-                if _opens(line):  # the block is passed over as a whole: one mistake is one problem
-                    start, depth, broken = number, 1, True
+                    self._bad = True
+            case ")":
+                self._row.append(token)
+                if self._open:
+                    self._open.pop()
                 else:
-                    outside = True
-                break
-            elif depth == 0 and outside:
-                break
-            at += 1
-    if inside_long:
-        problems.append(
-            Problem(
-                code="E002",
-                span=Span(path, inside_long, 1, inside_long, 2),
-                message='this text in """ has no end',
-                help='close it with """',
+                    self.say("E001", token, "this `)` closes nothing", "delete it, or write the `(` that it closes")
+                    self._bad = True
+            case "{":
+                self._row.append(token)
+                self._cut()
+            case _:
+                self._cut()
+                self._row.append(token)
+                self._cut()
+
+    def _cut(self) -> None:
+        """End the row that is being read."""
+        row, self._row = self._row, []
+        unclosed, self._open = self._open, []
+        bad, self._bad = self._bad, False
+        if unclosed and not bad:
+            self.say("E001", unclosed[0], "this `(` is never closed", "close it with `)`")
+        for part in self._lines(row) if unclosed else [row]:
+            words = [t for t in part if t.kind != "end"]
+            if words:
+                hit = not unclosed or len(unclosed) > MAX_DEPTH or words[0].at <= unclosed[0].at <= words[-1].at
+                self._rows.append(Row(words, bad=hit and (bad or bool(unclosed))))
+
+    @staticmethod
+    def _lines(row: list[Token]) -> Iterable[list[Token]]:
+        """Yield the lines of a row whose parenthesis was never closed; `and` and `or` go on as ever."""
+        line: list[Token] = []
+        for token in row:
+            if token.kind != "end" and line and line[-1].kind == "end" and token.text not in ("and", "or"):
+                yield line
+                line = []
+            line.append(token)
+        yield line
+
+    # --- blocks ---
+
+    def gather(self, text: str) -> list[Chunk]:
+        """Gather the rows of each block."""
+        chunks: list[Chunk] = []
+        block: list[Row] = []
+        openers: list[Row] = []  # the rows whose { is not closed yet
+        whole = loud = True  # whether the head holds; whether the next row that begins no block is news
+        for row in self._rows:
+            if openers and self._is_head(row):
+                self._unclosed(openers, block, row.first.line)
+                openers = []
+            if openers:
+                block.append(row)
+                if row.first.text == "{" and len(block) == 2 and not block[0].opens:
+                    continue  # the brace that was missing from the head, already told
+                if row.opens:
+                    openers.append(row)
+                elif row.closes:
+                    openers.pop()
+                    if not openers:
+                        chunks.append(_chunk(text, block, whole=whole))
+                continue
+            block, whole = [row], not row.bad
+            word = row.first.text
+            if word in _STATEMENTS and not row.opens:
+                chunks.append(_chunk(text, block, whole=whole))
+            elif word in BLOCKS and word not in _STATEMENTS and row.opens:
+                openers = [row]
+            elif row.closes:
+                if loud:
+                    self.say("E001", row.first, "this `}` closes nothing", "delete it")
+            else:
+                if (loud or row.opens or word in BLOCKS) and not row.bad:
+                    self._no_head(row)
+                whole = False
+                openers = [row] if row.opens or word in BLOCKS else []
+            loud = word in BLOCKS or row.opens
+        if openers:
+            self._unclosed(openers, block, text.rstrip("\n").count("\n") + 1)
+        return chunks
+
+    def _is_head(self, row: Row) -> bool:
+        """Whether a row can only be the head of a block of the file, whatever is still open before it."""
+        first = row.first
+        if first.text not in BLOCKS or (first.text in _STATEMENTS and first.column > 1):
+            return False
+        if first.text in _STATEMENTS:
+            return len(row.tokens) > 2 and (row.tokens[2].text == "=" or row.tokens[2].kind in ("long", "open_long"))
+        if first.text == "wording":
+            return bool(_WORDING_HEAD.match(" ".join(t.text for t in row.tokens[:4])))
+        return row.opens and row.tokens[1].text != ":"
+
+    def _no_head(self, row: Row) -> None:
+        first = row.first
+        word = first.text.split("\n")[0][:40]
+        if word in _STATEMENTS:
+            sign = row.tokens[-1]
+            example = "let name = value" if word == "let" else 'sample name """…"""'
+            self.say("E001", sign, f"a `{word}` has no block", f"write `{example}`")
+        elif word in BLOCKS:
+            last = row.tokens[-1]
+            self.say(
+                "E001",
+                first,
+                f"the head of this {word} does not end with `{{`",
+                f"write {{ at the end of line {last.last_line}",
+                last.end - first.at,
             )
-        )
-    elif depth > 0:
-        problems.append(_unclosed(path, start, lines[start - 1], len(lines)))
-    return chunks, problems
-
-
-def _opens(line: str) -> bool:
-    return line.split("#", maxsplit=1)[0].rstrip().endswith("{")
-
-
-def _meant(word: str) -> str:
-    near = difflib.get_close_matches(word, BLOCKS, 1, 0.6)
-    return f"did you mean `{near[0]}`?" if near else ""
-
-
-def _string_end(line: str, at: int) -> int:
-    at += 1
-    while at < len(line):
-        if line[at] == "\\":
-            at += 2
-        elif line[at] == '"':
-            return at + 1
         else:
-            at += 1
-    return -1
+            near = meant(word, BLOCKS)
+            known = "a file holds the blocks system, notice, wording, rule and test, and lines with let or sample"
+            self.say("E001", first, f"`{word}` begins no block", f"did you mean `{near}`?" if near else known)
+
+    def _unclosed(self, openers: list[Row], block: list[Row], found: int) -> None:
+        # why: a } further to the left than its { closes an outer block; the inner one is then the one left open
+        row = openers[0]
+        if row.first.text in _STATEMENTS:
+            return  # that it has a block at all was told
+        closers = [r.first for r in block if r.closes]
+        for inner in openers[1:]:
+            if any(c.at > inner.first.at and c.column < inner.first.column for c in closers):
+                row = inner
+                break
+        self.say(
+            "E003",
+            row.first,
+            f"`{row.shown()}`, opened at line {row.first.line}, is never closed; line {found} was reached",
+            "close it with } on a line of its own",
+            row.tokens[-1].end - row.first.at,
+        )
 
 
-def _unclosed(path: str, start: int, head: str, found: int) -> Problem:
-    name = head.strip().rstrip("{").strip()[:60]
-    span = Span(path, start, 1, start, len(head) + 1)
-    return Problem(
-        code="E003",
-        span=span,
-        message=f"`{name}`, opened at line {start}, is never closed; line {found} was reached",
-        help="close it with } on a line of its own",
+def _chunk(text: str, rows: list[Row], *, whole: bool) -> Chunk:
+    first, last = rows[0].first, rows[-1].tokens[-1]
+    return Chunk(
+        first.line, first.at - first.column + 1, " " * (first.column - 1) + text[first.at : last.end], rows, whole
     )

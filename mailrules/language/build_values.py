@@ -16,11 +16,20 @@ from mailrules.language.ast import Name, Problem, Span, Text
 _ESCAPES = {"n": "\n", "t": "\t", '"': '"', "\\": "\\"}
 
 
+def kind_of(token: Any) -> str:
+    """Return which kind of word the parser took a token for."""
+    return str(token.type)
+
+
 class ValueBuilder:
     """What both blocks and conditions are made of; `offset` is the line before the block, `problems` what was wrong."""
 
     def __init__(self, path: str, offset: int) -> None:
         self.path, self.offset, self.problems = path, offset, list[Problem]()
+
+    def say(self, code: str, span: Span, message: str, help: str = "") -> None:  # noqa: A002 - the word users see
+        """Note one problem."""
+        self.problems.append(Problem(code=code, span=span, message=message, help=help))
 
     def span(self, node: Any) -> Span:
         """Return the place of a token or a branch in its file."""
@@ -33,6 +42,10 @@ class ValueBuilder:
         """Return a word."""
         return Name(value=str(token), span=self.span(token))
 
+    def word(self, token: Any) -> Name | Text:
+        """Return a word or a quoted text, whichever stands there."""
+        return self.text(token) if kind_of(token) == "STRING" else self.name(token)
+
     def text(self, token: Any) -> Text:
         """Return a quoted text with its escapes resolved, or a mail in triple quotes."""
         raw = str(token)
@@ -42,13 +55,11 @@ class ValueBuilder:
         while at < len(body):
             if body[at] == "\\" and at + 1 < len(body):
                 if body[at + 1] not in _ESCAPES:
-                    self.problems.append(
-                        Problem(
-                            code="E001",
-                            span=self.span(token),
-                            message=f"`\\{body[at + 1]}` means nothing in a text",
-                            help='only \\", \\\\, \\n and \\t do',
-                        )
+                    self.say(
+                        "E001",
+                        self.span(token),
+                        f"`\\{body[at + 1]}` means nothing in a text",
+                        'only \\", \\\\, \\n and \\t do',
                     )
                 out += _ESCAPES.get(body[at + 1], body[at + 1])
                 at += 2
@@ -62,28 +73,22 @@ class ValueBuilder:
         try:
             return date.fromisoformat(str(token)).isoformat()
         except ValueError:
-            self.problems.append(
-                Problem(
-                    code="E006",
-                    span=self.span(token),
-                    message=f"`{token}` is no day of the calendar",
-                    help="write an existing day as YYYY-MM-DD",
-                )
+            self.say(
+                "E006", self.span(token), f"`{token}` is no day of the calendar", "write an existing day as YYYY-MM-DD"
             )
             return "2000-01-01"
 
-    def moment(self, tree: Any) -> str:
-        """Return a date and time as ISO text."""
+    def instant(self, tree: Any) -> str:
+        """Return a day and a time as ISO text; a bare day begins at 00:00."""
         day = self.day(tree.children[0])
         clock = str(tree.children[1]) if len(tree.children) > 1 else "00:00"
         if not (clock[:2] < "24" and clock[3:] < "60"):
-            self.problems.append(
-                Problem(code="E006", span=self.span(tree.children[1]), message=f"`{clock}` is no time of the day")
-            )
+            self.say("E006", self.span(tree.children[1]), f"`{clock}` is no time of the day", "write it like 09:00")
             clock = "00:00"
         return f"{day}T{clock}"
 
-    def _duration(self, tree: Any) -> ast.DurationLiteral:
+    def duration(self, tree: Any) -> ast.DurationLiteral:
+        """Return a number with its unit."""
         unit: Any = str(tree.children[1]).rstrip("s") + "s"
         return ast.DurationLiteral(amount=int(str(tree.children[0])), unit=unit, span=self.span(tree))
 
@@ -100,7 +105,7 @@ class ValueBuilder:
             case "comparison":
                 return self._comparison(tree)
             case _:
-                return self._sum(tree)
+                return self.sum(tree)
 
     def _comparison(self, tree: Any) -> ast.Comparison:
         left, test, *because = tree.children
@@ -108,22 +113,23 @@ class ValueBuilder:
         parts = list(test.children)
         if test.data == "order":
             comparator = str(parts.pop(0))
-        right = tuple(self._sum(p) for p in (parts[0].children if test.data == "is_one_of" else parts))
+        right = tuple(self.sum(p) for p in (parts[0].children if test.data == "is_one_of" else parts))
         return ast.Comparison(
-            left=self._sum(left),
+            left=self.sum(left),
             comparator=comparator,
             right=right,
             because=self.text(because[0]) if because else None,
             span=self.span(tree),
         )
 
-    def _sum(self, tree: Any) -> ast.Expr:
+    def sum(self, tree: Any) -> ast.Expr:
+        """Return the node of one side of a comparison."""
         match tree.data:
             case "arithmetic":
                 left, sign, right = tree.children
                 operator: Any = str(sign)
                 return ast.Arithmetic(
-                    left=self._sum(left), operator=operator, right=self._sum(right), span=self.span(tree)
+                    left=self.sum(left), operator=operator, right=self.sum(right), span=self.span(tree)
                 )
             case "name":
                 word: Any = str(tree.children[0])
@@ -134,7 +140,9 @@ class ValueBuilder:
                 return self.text(tree.children[0])
             case "date":
                 return ast.DateLiteral(value=self.day(tree.children[0]), span=self.span(tree))
+            case "instant":
+                return ast.InstantLiteral(value=self.instant(tree), span=self.span(tree))
             case "number":
                 return ast.Number(value=int(str(tree.children[0])), span=self.span(tree))
             case _:
-                return self._duration(tree)
+                return self.duration(tree)

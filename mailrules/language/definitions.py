@@ -7,9 +7,10 @@ May not live here: the words themselves (vocabulary.py of the package), checking
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from mailrules.language.ast import NoticeDefinition, Rule, System, Test
+from mailrules.language.ast import NoticeDefinition, Rule, System
+from mailrules.language.story import Sample, Test
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,3 +55,5 @@ class Definitions:
     notices: tuple[NoticeDefinition, ...] = ()
     rules: tuple[Rule, ...] = ()
     tests: tuple[tuple[str, Test], ...] = ()
+    samples: Mapping[str, Mapping[str, Sample]] = field(default_factory=dict)
+    """By the path of their file: a test uses the samples that stand beside it."""

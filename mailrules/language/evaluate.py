@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from mailrules.language.ast import (
@@ -18,6 +18,7 @@ from mailrules.language.ast import (
     DateLiteral,
     DurationLiteral,
     Expr,
+    InstantLiteral,
     Junction,
     Keyword,
     Name,
@@ -27,7 +28,7 @@ from mailrules.language.ast import (
     Span,
     Text,
 )  # fmt: skip
-from mailrules.language.values import Value, fold, glob
+from mailrules.language.values import Value, comparable, fold, glob
 
 ORDERED = ("forged", "unverified", "authenticated", "bound", "confirmed")
 _ORDERS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
@@ -59,6 +60,9 @@ def evaluate(expr: Expr, facts: Mapping[str, Any]) -> tuple[bool, tuple[Leaf, ..
             return not held, leaves
         case Comparison():
             return _compare(expr, facts)
+        case Name(value=name, span=span):  # a fact that is yes or no, standing alone
+            held = facts.get(name) is True
+            return held, (Leaf(text=name, held=held, wanted="is yes", found=shown(facts.get(name)), span=span),)
         case _:
             return False, ()
 
@@ -108,7 +112,7 @@ def _holds(left: Value, comparator: str, right: Value) -> bool:
             case "matches":
                 return glob(other_text, one_text)
             case _:
-                return one_text == other_text
+                return comparable(left) == comparable(right)
     return left == right and type(left) is type(right)
 
 
@@ -125,6 +129,11 @@ def value_of(expr: Expr, facts: Mapping[str, Any], *, word: bool = False) -> Val
             return number
         case DateLiteral(value=day):
             return date.fromisoformat(day)
+        case InstantLiteral(value=moment):
+            # why: an instant is written in the account's time, and `now` is the fact that carries that zone
+            now = facts.get("now")
+            zone = now.tzinfo if isinstance(now, datetime) else UTC
+            return datetime.fromisoformat(moment).replace(tzinfo=zone)
         case DurationLiteral(amount=amount, unit=unit):
             return timedelta(days=min(amount * _DAYS[unit], MAX_DAYS))
         case Keyword(value=keyword):
@@ -146,7 +155,7 @@ def _reckon(left: Any, sign: str, right: Any) -> Value:
 def offset_date(offset: Offset, facts: Mapping[str, Any]) -> date | None:
     """Return the day an offset means, or None where its anchor is nothing."""
     anchor = facts.get(offset.anchor.value)
-    if not isinstance(anchor, date):
+    if isinstance(anchor, datetime) or not isinstance(anchor, date):
         return None
     try:
         return anchor + timedelta(days=offset.days)
@@ -164,6 +173,8 @@ def shown(value: Value) -> str:
         case timedelta():
             days = value.total_seconds() / 86400
             return f"{days:g} day{'' if days == 1 else 's'}"
+        case datetime():
+            return value.strftime("%Y-%m-%d %H:%M")
         case date():
             return value.isoformat()
         case str():
@@ -180,6 +191,8 @@ def written(expr: Expr) -> str:
         case Text(value=value):
             escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
             return f'"{escaped}"'
+        case InstantLiteral(value=value):
+            return value.replace("T", " ")
         case Number(value=number):
             return str(number)
         case DurationLiteral(amount=amount, unit=unit):

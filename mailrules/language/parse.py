@@ -6,26 +6,23 @@ May not live here: names of fields and actions (check.py); a parser's terminal n
 
 from __future__ import annotations
 
-import difflib
 import re
 from functools import cache
 
 from lark import Lark, Token, Tree
-from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedInput, UnexpectedToken
+from lark.exceptions import UnexpectedInput, UnexpectedToken
 
 from mailrules.language import ast
 from mailrules.language.ast import Problem, RulesFile, Span
-from mailrules.language.blocks import Chunk, split
+from mailrules.language.blocks import MAX_CHARACTERS, Chunk, Row, split
 from mailrules.language.build import Builder
+from mailrules.language.slips import Stop, explain
+from mailrules.language.stray import mend
+from mailrules.language.tokens import hides_a_block
 
 MAX_TREE = 200
-_FIRST = re.compile(r"([ \t]*)([A-Za-z]+)")
-_CLAUSES = ("when", "while", "description", "disabled", "wording", "refuse", "subject", "expect", "timezone", "says")
-_WORDS = {
-    "NAME": "a name", "STRING": "a text in quotes", "LONG_STRING": 'a mail in """', "INT": "a number", "DATE": "a date such as 2024-04-10",
-    "TIME": "a time such as 09:00", "UNIT": "a unit such as days", "_NL": "the end of the line", "RBRACE": "`}`", "LBRACE": "`{`",
-    "LPAR": "`(`", "RPAR": "`)`", "COLON": "`:`", "COMMA": "`,`", "ORDER": "<, <=, > or >=", "SIGN": "+ or -", "$END": "the end",
-}  # fmt: skip
+MAX_AGAIN = 200_000  # characters of a file that may be read again to find the second mistake of a block, and the third
+_SIGNS = {"STRING", "NAME", "INT", "DATE", "TIME", "UNIT", "ORDER", "SIGN"}
 
 
 @cache
@@ -34,32 +31,122 @@ def _parser(grammar: str) -> Lark:
 
 
 def parse(text: str, path: str, grammar: str) -> tuple[RulesFile, tuple[Problem, ...]]:
-    """Parse one rules file. A mistake in one block leaves the others whole; at most one problem comes of one block."""
+    """Parse one rules file. A mistake in one row leaves the other rows and blocks whole."""
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    chunks, problems = split(text, path)
-    blocks: list[ast.Block] = []
-    for chunk in chunks:
-        try:
-            tree = _parser(grammar).parse(chunk.text)
-        except UnexpectedInput as error:
-            problems.append(_problem(error, chunk, path))
-            continue
+    if len(text) > MAX_CHARACTERS:
+        problem = Problem(
+            code="E005",
+            span=Span(path, 1, 1, 1, 2),
+            message=f"the file has {len(text):,} characters, and {MAX_CHARACTERS:,} is the most",
+            help="split it into several files",
+        )
+        return RulesFile(path=path, text=text, blocks=()), (problem,)
+    file, problems = _File(path, grammar).read(text)
+    if problems and hides_a_block(text):
+        file, problems = _File(path, grammar).read(text, wary=True)
+    return file, problems
+
+
+class _File:
+    """The reading of one file."""
+
+    def __init__(self, path: str, grammar: str) -> None:
+        self.path, self.grammar = path, grammar
+        self.again = MAX_AGAIN
+
+    def read(self, text: str, *, wary: bool = False) -> tuple[RulesFile, tuple[Problem, ...]]:
+        plain, stray = mend(text, self.path)
+        chunks, shape = split(plain, self.path, wary=wary)
+        told = {(p.span.line) for p in stray}
+        blocks, broken = list[ast.Block](), list[ast.Block]()
+        names: list[str] = []
+        problems: list[Problem] = []
+        for chunk in chunks:
+            block, found = self._block(chunk)
+            problems += found
+            if block is not None and not found and chunk.whole and not any(r.bad for r in chunk.rows):
+                blocks.append(block)
+            else:
+                names += [t.text for t in chunk.rows[0].tokens[1:] if t.kind == "word"]
+                if block is not None:
+                    broken.append(block)
+        # why: what a curly quote does to the rest of its line is no second mistake
+        problems = [*stray, *(p for p in (*shape, *problems) if p.span.line not in told)]
+        problems.sort(key=lambda p: (p.span.line, p.span.column))
+        file = RulesFile(path=self.path, text=text, blocks=tuple(blocks), broken=tuple(broken), names=frozenset(names))
+        return file, tuple(problems)
+
+    def _block(self, chunk: Chunk) -> tuple[ast.Block | None, list[Problem]]:
+        """Return a block without the rows that cannot be read, and a problem for each of those."""
+        if not chunk.whole:
+            return None, []
+        text = chunk.text
+        for row in chunk.rows:
+            if row.bad:
+                text = _without(text, chunk, row)
+        problems: list[Problem] = []
+        while True:
+            try:
+                tree = _parser(self.grammar).parse(text)
+            except UnexpectedInput as error:
+                stop = _stop(error, chunk, text)
+                problems.append(explain(stop, self.path))
+                self.again -= len(text)
+                if stop.row is chunk.rows[0] or stop.row.closes or self.again < 0:
+                    return None, problems
+                text = _without(text, chunk, stop.row)
+                continue
+            break
         if _depth(tree) > MAX_TREE:
-            span = Span(path, chunk.line, 1, chunk.line, 2)
-            problems.append(
-                Problem(
-                    code="E005",
-                    span=span,
-                    message="a condition in this block is nested too deep or is too long",
-                    help="split it into several rules",
-                )
+            span = Span(self.path, chunk.line, 1, chunk.line, 2)
+            message, help_ = (
+                "a condition in this block is nested too deep or is too long",
+                "split it into several rules",
             )
-            continue
-        builder = Builder(path, chunk.line - 1)
-        blocks.append(builder.block(tree.children[0]))
-        problems.extend(builder.problems)
-    problems.sort(key=lambda p: (p.span.line, p.span.column))
-    return RulesFile(path=path, text=text, blocks=tuple(blocks)), tuple(problems)
+            return None, [*problems, Problem(code="E005", span=span, message=message, help=help_)]
+        builder = Builder(self.path, chunk.line - 1)
+        block = builder.block(tree.children[0])
+        if problems or any(
+            r.bad for r in chunk.rows
+        ):  # what seems to be missing stands in the row that was passed over
+            return block, [*problems, *(p for p in builder.problems if p.code != "E008")]
+        return block, builder.problems
+
+
+def _without(text: str, chunk: Chunk, row: Row) -> str:
+    """Return a block's text with a row made empty, and the block that the row opens."""
+    last = row
+    if row.opens:
+        depth = 0
+        for other in chunk.rows[chunk.rows.index(row) :]:
+            depth += other.opens - other.closes
+            last = other
+            if depth == 0:
+                break
+    begin, end = row.first.at - chunk.begin, last.tokens[-1].end - chunk.begin
+    return text[:begin] + re.sub(r"[^\n]", " ", text[begin:end]) + text[end:]
+
+
+def _stop(error: UnexpectedInput, chunk: Chunk, text: str) -> Stop:
+    """Return where reading stopped, in rows and words."""
+    token = error.token if isinstance(error, UnexpectedToken) else None
+    accepted = (
+        set(error.accepts or error.expected)
+        if isinstance(error, UnexpectedToken)
+        else set(getattr(error, "allowed", None) or ())
+    )
+    at = len(text) if token is not None and token.type == "$END" else max(error.pos_in_stream or 0, 0)
+    ended = token is not None and token.type in ("$END", "_NL")
+    place = at + chunk.begin
+    rows = [r for r in chunk.rows if r.first.at <= place] or chunk.rows[:1]
+    row = rows[-1]
+    found = None if ended else next((t for t in row.tokens if t.end > place), None)
+    if row.closes and found is row.first and len(rows) > 1:  # what is wrong with a } is that its row has not ended
+        before = rows[-2]
+        if before.tokens[-1].last_line == row.first.line or not text[:at].endswith("\n"):
+            row, found = before, None
+    words = frozenset(_keyword(name) for name in accepted if name not in _SIGNS and name.strip("_").isalpha())
+    return Stop(chunk, row, found, words, bool(accepted & {"STRING", "LONG_STRING"}), "COMMA" in accepted)
 
 
 def _depth(tree: Tree[Token]) -> int:
@@ -70,44 +157,6 @@ def _depth(tree: Tree[Token]) -> int:
         deepest = max(deepest, depth)
         waiting.extend((child, depth + 1) for child in node.children if isinstance(child, Tree))
     return deepest
-
-
-def _problem(error: UnexpectedInput, chunk: Chunk, path: str) -> Problem:
-    lines = chunk.text.split("\n")
-    if isinstance(error, UnexpectedEOF):
-        line, column, found = len(lines), len(lines[-1]) + 1, ""
-    else:
-        line, column = max(error.line, 1), max(error.column, 1)
-        found = lines[line - 1][column - 1 :].split(" ")[0] if line <= len(lines) else ""
-    if isinstance(error, UnexpectedToken):
-        accepted = error.accepts or error.expected
-        found = str(error.token).strip() or found
-    else:
-        accepted = getattr(error, "allowed", None) or set()
-    keywords = sorted(_keyword(name) for name in accepted if name not in _WORDS and not name.startswith("__"))
-    kinds = sorted({_WORDS[name] for name in accepted if name in _WORDS})
-    wanted = ", ".join([f"`{k}`" for k in keywords] + kinds)
-    word = found.split("\n")[0][:40]
-    where = Span(path, line + chunk.line - 1, column, line + chunk.line - 1, column + max(1, len(word)))
-    near = difflib.get_close_matches(word, keywords, 1, 0.7)
-    first = _FIRST.match(lines[line - 1]) if line <= len(lines) else None
-    clause = difflib.get_close_matches(first[2], _CLAUSES, 1, 0.7) if first else []
-    if first and clause and first[2] not in _CLAUSES and not near:
-        # why: a misspelt `when` is read as the verb of an action, and the mistake shows only some words later
-        number, column = line + chunk.line - 1, len(first[1]) + 1
-        where = Span(path, number, column, number, column + len(first[2]))
-        message = f"`{first[2]}` cannot stand here"
-        return Problem(code="E001", span=where, message=message, help=f"did you mean `{clause[0]}`?")
-    at_end = isinstance(error, UnexpectedToken) and error.token.type in ("_NL", "$END")
-    message = "the line ends too early" if at_end or not word else f"`{word}` cannot stand here"
-    if isinstance(error, UnexpectedCharacters) and word and not (word[0].isalnum() or word[0] in '"_'):
-        message = f"`{word[0]}` has no meaning here"
-    return Problem(
-        code="E001",
-        span=where,
-        message=message,
-        help=f"did you mean `{near[0]}`?" if near else f"what may stand here: {wanted}" if wanted else "",
-    )
 
 
 def _keyword(terminal: str) -> str:

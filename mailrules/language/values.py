@@ -6,10 +6,12 @@ typewriter quotes, full-width forms, letter case and runs of space are alike. Ma
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
-Value = str | int | bool | date | timedelta | None
+_ID = re.compile(r"[0-9]{4}-[0-9]{4}-[0-9]{4}")
+Value = str | int | bool | date | datetime | timedelta | None
 
 _ALIKE = {
     **dict.fromkeys("‐‑‒–—―−﹣-", "-"),
@@ -45,7 +47,15 @@ def fold_with_map(text: str) -> tuple[str, list[int]]:
 
 def fold(text: str) -> str:
     """Return `text` as it is compared."""
+    if text.isascii():  # why: most texts are, and a condition folds both its sides
+        return " ".join(text.split()).lower().replace(",,", '"').replace("''", '"').replace("`", "'")
     return fold_with_map(text)[0]
+
+
+def comparable(text: str) -> str:
+    """Return `text` as `is` compares it: folded, and a Developer ID written 4-4-4 as its 12 digits."""
+    folded = fold(text)
+    return folded.replace("-", "") if _ID.fullmatch(folded) else folded
 
 
 def glob(pattern: str, text: str) -> bool:

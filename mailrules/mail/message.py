@@ -54,12 +54,15 @@ class TextPart:
 
     For an HTML part `text` is what a reader would see: hidden text dropped, one line a block or table row,
     table cells of a row joined by a tab. `links` are the http(s) addresses of visible links, in order.
+    `ended` tells that the text did not just stop: a line end, the end of a block element or the boundary of its
+    multipart closes it. Where it is False, the last value of the text may be half a value.
     """
 
     path: str
     html: bool
     text: str
     links: tuple[str, ...] = ()
+    ended: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from email.errors import CloseBoundaryNotFoundDefect
 from email.message import Message as Tree
 from email.utils import parsedate_to_datetime
 
@@ -38,6 +39,10 @@ _EMPTY_LINE = re.compile(rb"\r?\n\r?\n")
 _NESTING = re.compile(rb"\ncontent-type[ \t]*:[ \t\r\n]{0,100}(?:multipart|message)/", re.IGNORECASE)
 _BOUNDARY = re.compile(rb"boundary[ \t]{0,20}=[ \t]{0,20}\"?([^\"\r\n;]{1,300})", re.IGNORECASE)
 _CONTENT_FIELD = re.compile(rb"(?:^|\n)content-", re.IGNORECASE)
+_BLOCK_END = re.compile(
+    r"<(?:br|/?(?:p|div|td|tr|th|li|dd|dl|ul|ol|table|tbody|body|html|h[1-6]|blockquote|center|section|pre))(?:\s[^<>]*)?/?>\s*\Z",
+    re.IGNORECASE,
+)
 _META = re.compile(rb"<meta[^>]{0,200}?charset\s{0,5}=\s{0,5}[\"']?([A-Za-z0-9_:.-]{1,40})", re.IGNORECASE)
 
 
@@ -121,18 +126,20 @@ def _payload(part: Tree) -> tuple[bytes, tuple[str, ...]]:
     return transfer(data if isinstance(data, bytes) else b"", encoding)
 
 
-def text_part(path: str, subtype: str, data: bytes, label: str) -> tuple[TextPart, tuple[str, ...]]:
-    """Make the readable part of decoded bytes."""
+def text_part(path: str, subtype: str, data: bytes, label: str, *, closed: bool) -> tuple[TextPart, tuple[str, ...]]:
+    """Make the readable part of decoded bytes. `closed` says that a boundary follows, so that nothing was cut off."""
     defects: tuple[str, ...] = ()
     if len(data) > TEXT_CAP:
-        data, defects = data[:TEXT_CAP], ("A text part is longer than 5 MB; the rest was not read.",)
+        data, closed = data[:TEXT_CAP], False
+        defects = ("A text part is longer than 5 MB; the rest was not read.",)
     if subtype == "html" and not label and (meta := _META.search(data[:4096])):
         label = meta[1].decode("ascii")
     text, more = decode(data, label)
     if subtype != "html":
-        return TextPart(path=path, html=False, text=text), defects + more
+        return TextPart(path=path, html=False, text=text, ended=closed or text.endswith("\n")), defects + more
+    closed = closed or _BLOCK_END.search(text[-300:]) is not None
     text, links, worse = html_to_text(text)
-    return TextPart(path=path, html=True, text=text, links=links), defects + more + worse
+    return TextPart(path=path, html=True, text=text, links=links, ended=closed), defects + more + worse
 
 
 class _Walk:
@@ -144,11 +151,11 @@ class _Walk:
         self.attached: list[Message] = []
         self.defects: list[str] = []
 
-    def run(self, root: Tree, prefix: str, depth: int) -> None:
+    def run(self, root: Tree, prefix: str, depth: int, *, closed: bool = False) -> None:
         start = prefix if root.is_multipart() and root.get_content_maintype() == "multipart" else f"{prefix}1"
-        stack: list[tuple[Tree, str, int]] = [(root, start.rstrip("."), depth)]
+        stack: list[tuple[Tree, str, int, bool]] = [(root, start.rstrip("."), depth, closed)]
         while stack:
-            part, path, level = stack.pop()
+            part, path, level, closed = stack.pop()
             if level > DEPTH_CAP:
                 self.defects.append("The message is nested deeper than 50 levels; the inner parts were not read.")
                 continue
@@ -156,22 +163,28 @@ class _Walk:
             children = part.get_payload() if part.is_multipart() else None
             if part.get_content_type() == "message/rfc822":
                 if isinstance(children, list) and children and isinstance(children[0], Tree):
-                    self.attached.append(_nested(children[0], path, level + 1, self.received_at))
+                    self.attached.append(_nested(children[0], path, level + 1, self.received_at, closed=closed))
             elif isinstance(children, list):
                 below = f"{path}." if path else ""
-                numbered = [(child, f"{below}{n}", level + 1) for n, child in enumerate(children, 1)]
+                open_end = any(isinstance(d, CloseBoundaryNotFoundDefect) for d in part.defects)
+                last = len(children)
+                numbered = [
+                    (child, f"{below}{n}", level + 1, n < last or not open_end) for n, child in enumerate(children, 1)
+                ]
                 stack += [item for item in reversed(numbered) if isinstance(item[0], Tree)]
             else:
-                self.leaf(part, path)
+                self.leaf(part, path, closed=closed)
 
-    def leaf(self, part: Tree, path: str) -> None:
+    def leaf(self, part: Tree, path: str, *, closed: bool) -> None:
         kind = part.get_content_type()
         if kind not in ("text/plain", "text/html") or part.get_content_disposition() == "attachment":
             return
         if str(part.get("Content-Type", "")).strip().lower().startswith(("multipart/", "message/")):
             return  # a container the library could not open: its text may be anyone's
         data, defects = _payload(part)
-        found, more = text_part(path, kind.partition("/")[2], data, str(part.get_content_charset("") or ""))
+        found, more = text_part(
+            path, kind.partition("/")[2], data, str(part.get_content_charset("") or ""), closed=closed
+        )
         self.parts.append(found)
         self.defects += [*defects, *more]
 
@@ -198,7 +211,7 @@ def _message(
     )
 
 
-def _nested(tree: Tree, path: str, depth: int, received_at: datetime) -> Message:
+def _nested(tree: Tree, path: str, depth: int, received_at: datetime, *, closed: bool) -> Message:
     """Make the Message of a message/rfc822 part: no authentication of its own, whatever its fields claim."""
     block = b"\n".join(
         f"{name}: {value}".encode("utf-8", "surrogateescape").replace(b"\r\n", b"\n")
@@ -207,14 +220,14 @@ def _nested(tree: Tree, path: str, depth: int, received_at: datetime) -> Message
     fields = header_fields(block)
     sender, forged = read_from(fields)
     walk = _Walk(received_at)
-    walk.run(tree, f"{path}.", depth)
+    walk.run(tree, f"{path}.", depth, closed=closed)
     auth = AuthVerdict(result="none", reason="An attached message has no authentication of its own.")
     return _message(path, fields, walk, sender, forged, auth)
 
 
 def _page(raw: RawMessage) -> Message:
     walk = _Walk(raw.received_at)
-    found, defects = text_part("1", raw.media_type.partition("/")[2], raw.content, "")
+    found, defects = text_part("1", raw.media_type.partition("/")[2], raw.content, "", closed=False)
     walk.parts.append(found)
     walk.defects += defects
     return _message("", (), walk, None, "", AuthVerdict(result="none", reason="A saved page has no sender."))

@@ -15,6 +15,12 @@ import webencodings
 _NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="))
 _UNDECLARED = ("", "us-ascii", "ascii", "ansi_x3.4-1968", "utf-8", "utf8", "unknown-8bit")
 _KOREAN_CHINESE_7BIT = {"iso-2022-kr": "iso2022_kr", "hz-gb-2312": "hz"}
+_HIGH = bytes(range(0x80, 0x100))
+_HIGH_RUN = re.compile(rb"[\x80-\xff]{3}")
+_UTF8_CHARACTER = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}")
+_COMMON_GB = re.compile(rb"(?:[\x00-\x7f]|[\xa1-\xf7][\xa1-\xfe]|[\xa8\xa9][\x40-\xa0])++")
+_KANA = re.compile("[\u3041-\u3093\u30a1-\u30f6]")
+_HALF_WIDTH = re.compile("[\uff61-\uff9f]")
 
 
 def transfer(data: bytes, encoding: str) -> tuple[bytes, tuple[str, ...]]:
@@ -113,8 +119,31 @@ def _try(data: bytes, codec: str) -> str | None:
         if codec == "euc-jp-nec":
             return _euc_jp(data)
         return data.decode(codec)
+    except UnicodeDecodeError as error:
+        # why: a mail cut inside its last character is still UTF-8, and another character set would make up letters
+        cut = codec == "utf-8" and error.reason == "unexpected end of data" and not data[: error.start].isascii()
+        return data[: error.start].decode(codec) + "\ufffd" if cut else None
     except (ValueError, LookupError):
         return None
+
+
+def _despite_label(data: bytes) -> str | None:
+    """Decode text whose label is proven wrong, where the bytes themselves leave no doubt; None where they do.
+
+    Shift_JIS shows by its kana, GB 18030 by nothing but pairs of its common rows, Windows-1252 by a few single bytes
+    among ASCII. Text with UTF-8 characters in it is damaged UTF-8, and nothing else.
+    """
+    if _UTF8_CHARACTER.search(data) and not _HIGH_RUN.search(data):
+        return None
+    japanese = _try(data, "cp932")
+    if japanese is not None and len(_KANA.findall(japanese)) > 5 and not _HALF_WIDTH.search(japanese):
+        return japanese
+    high = len(data) - len(data.translate(None, _HIGH))
+    if _COMMON_GB.fullmatch(data) and high > 20:
+        return _try(data, "gb18030")
+    if high * 12 < len(data) and not _HIGH_RUN.search(data) and not _UTF8_CHARACTER.search(data):
+        return _try(data, "cp1252")
+    return None
 
 
 def decode(data: bytes, label: str) -> tuple[str, tuple[str, ...]]:
@@ -131,6 +160,8 @@ def decode(data: bytes, label: str) -> tuple[str, tuple[str, ...]]:
         text = _try(data, codec)
         if text is not None:
             break
+    if text is None and (text := _despite_label(data)) is not None:
+        defects.append("The character set that a part declares is not the one it is written in.")
     if text is None:
         found = webencodings.lookup(label)
         usable = found.codec_info.name if found and found.name not in ("replacement", "iso-2022-jp") else "utf-8"

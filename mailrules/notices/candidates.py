@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 from mailrules.language.ast import System
 from mailrules.mail.headers import decode_field, header_fields, read_from
-from mailrules.notices.patterns import FORWARDED, CompiledWording, Searched
+from mailrules.notices.lines import subject_line
+from mailrules.notices.patterns import FORWARDED, CompiledWording
+from mailrules.notices.search import Searched
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +24,8 @@ class Candidates:
     wordings: tuple[CompiledWording, ...]
     people: Collection[str] = ()
     everything: bool = False
+    asked: bool = False
+    """Whether a rule asks for ordinary mail (`on mail`)."""
 
     def reason(self, block: bytes) -> str | None:
         """Return why the message with this header block is a candidate, or None where it is passed over."""
@@ -35,9 +39,9 @@ class Candidates:
                     return f"sender domain {name} belongs to {system.name.value}"
         subject = next((decode_field(body) for name, body in fields if name == "subject"), "")
         bare = FORWARDED.sub("", subject)
-        about = Searched(bare)
+        about = Searched([subject_line(bare, 0)])
         for wording in self.wordings:
-            if any(True for clause in wording.subject for _ in about.find(clause)):
+            if any(about.find(clause) for clause in wording.subject):
                 return f"the subject fits {wording.definition.kind.value} ({wording.wording.language.value})"
         if sender and sender.address in self.people:
             kind = next((body for name, body in fields if name == "content-type"), b"").lower()
@@ -48,4 +52,4 @@ class Candidates:
                 or b"multipart/digest" in kind
             ):
                 return f"a forward from {sender.address}, who is listed under [people]"
-        return 'fetch = "all"' if self.everything else None
+        return 'fetch = "all"' if self.everything else "a rule asks for ordinary mail" if self.asked else None

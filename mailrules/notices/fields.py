@@ -13,6 +13,8 @@ from datetime import date
 
 MAX_TEXT = 200
 _DATE_TOKENS = re.compile("YYYY|MM|DD|M|D")
+_TIME = r"(?:(?:T|,? (?:um |at |à )?)[0-9]{1,2}(?::|時 ?|时|h)[0-9]{2}(?:(?::|分 ?)[0-9]{2}(?:\.[0-9]{1,6})?秒?|分)?(?: ?(?:[AaPp][Mm]|Uhr|Z|[A-Z]{2,5}|[+\-][0-9]{2}:?[0-9]{2}))?)?"
+_DASHES = dict.fromkeys(map(ord, "‐‑‒–—―−"), "-")
 _HONORIFIC = re.compile(r"\s*(?:様|殿|御中)$")
 
 
@@ -44,7 +46,8 @@ def date_pattern(form: str) -> str:
 
 
 def _read_date(text: str, form: str) -> str | Unreadable:
-    found = re.fullmatch(date_pattern(normalize(form)), text)
+    """Read a date; a time of day behind it is passed over."""
+    found = re.fullmatch(date_pattern(normalize(form).translate(_DASHES)) + _TIME, text.translate(_DASHES))
     if not found:
         return Unreadable(f"`{text[:60]}` is not a date written as {form}")
     year, month, day = int(found["y"]), int(found["m"]), int(found["d"])
@@ -58,7 +61,7 @@ def _read_date(text: str, form: str) -> str | Unreadable:
 
 
 def _read_developer_id(text: str) -> str | Unreadable:
-    digits = re.sub(r"[ \-‐-―−]", "", text)
+    digits = re.sub(r"[ \-]", "", text.translate(_DASHES))
     if re.fullmatch(r"[0-9]{12}", digits):
         return digits
     if re.fullmatch(r"[0-9]+", digits):
@@ -71,6 +74,8 @@ def read_value(kind: str, form: str, raw: str) -> str | Unreadable:
     text = normalize(raw)
     if not text:
         return Unreadable("nothing stands there")
+    if "\ufffd" in text:
+        return Unreadable(f"`{text[:60]}` has characters that could not be read")
     match kind:
         case "date":
             return _read_date(text, form or "YYYY-MM-DD")

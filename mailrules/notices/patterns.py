@@ -1,25 +1,28 @@
 """Wordings to matchers: a pattern with holes against folded text.
 
-In: a wording's clauses and the fields they fill. Out: compiled clauses; matches with the raw place of every value.
-May not live here: which notice wins, trust, reading of values.
+In: a wording's clauses and the fields they fill. Out: compiled clauses and wordings.
+May not live here: searching (search.py), which notice wins, trust, reading of values.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from mailrules.language.ast import Clause, FieldDefinition, Hole, NoticeDefinition, Wording
-from mailrules.language.values import fold, fold_with_map
+from mailrules.language.values import fold
 
-# why possessive (*+): these runs are hostile input and must not be tried twice
+# why possessive (*+) and atomic (?>): these runs are hostile input and must not be tried twice
 _LEAD = r"[ >*_|•·:\-]*+"
 _SEPARATOR = r"[ *_|]*+:[ *_|:]*+"
 _TRAIL = r"[ *_|:.,;。]*+"
-MAX_LINE = 2000
+_NOTHING = r"[ *_|:]*+"
+_SQUEEZED_AWAY = str.maketrans("", "", " >*_|•·:-\t")
+INDEXED = 3
+"""So many squeezed characters at the beginning of a line are its place in the index of lines."""
 
-FORWARDED = re.compile(r"^(?:\s*(?:fwd?|fw|wg|tr|rv|i|enc|doorst|vs|vb|転送|转发|轉寄)\s*[::]\s*)+", re.IGNORECASE)
+FORWARDED = re.compile(r"^(?:\s*(?:fwd?|fw|wg|tr|rv|i|enc|doorst|vs|vb|転送|转发|轉寄)\s*[:\uff1a]\s*)+", re.IGNORECASE)
 """Prefixes that mail programs put before the subject of a forward (en, de, fr, es, it, nl, fi, sv, ja, zh)."""
 
 
@@ -33,23 +36,24 @@ class HoleType:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """One value found: the field, and where its raw text stands in the text that was searched."""
-
-    hole: HoleType
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
 class CompiledClause:
-    """A clause ready to match. `label` fits the line that ends where the last hole would begin, where there is one."""
+    """A clause ready to match.
+
+    `label` fits the line that ends where the only hole would begin, where there is one. `heading` is, squeezed, what
+    stands above a table's column of such values. `stop` fits lines that begin with a label of the same wording: no value is there.
+    `must` is a squeezed text without which nothing fits; `begins` the squeezed beginning of a line that fits.
+    """
 
     place: str
     source: str
+    optional: bool
     pattern: re.Pattern[str]
     holes: tuple[HoleType, ...]
     label: re.Pattern[str] | None
+    heading: str
+    must: str
+    begins: str
+    stop: re.Pattern[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +67,13 @@ class CompiledWording:
 
     @property
     def reads_nothing(self) -> bool:
-        """Whether no clause of the body has a hole: such a wording proves little by itself."""
-        return not any(clause.holes for clause in self.body)
+        """Whether no clause of the body that must be found has a hole: such a wording proves little by itself."""
+        return not any(clause.holes for clause in self.body if not clause.optional)
+
+
+def squeeze(folded: str) -> str:
+    """Return folded text without what may be more or less in a mail: spaces, dashes, colons, quote marks and rules."""
+    return folded.translate(_SQUEEZED_AWAY)
 
 
 def _literal(text: str, *, line: bool) -> str:
@@ -81,38 +90,68 @@ def _literal(text: str, *, line: bool) -> str:
 
 
 def _hole(hole: HoleType, *, last: bool, line: bool) -> str:
+    """Return the expression of a hole; wide enough that a value of the wrong form is found and can be named."""
     if hole.type == "number":
         return r"([0-9]{1,9})"
-    if line:
-        return r"([^ ].{0,400}?)"
     if not last:
         return r"([^ ].{0,200}?)"
-    if hole.type == "date" and " " in hole.format:
-        return f"([^ ].{{{len(hole.format) - 1}}})"
-    return r"([^.。]{1,200})" if hole.type == "text" else r"([^ ]{1,60})"
+    if line:
+        return r"([^ ].{0,400})"
+    if hole.type == "date":
+        between = re.escape("".join(set(re.sub("[YMD]", "", fold(hole.format or "YYYY-MM-DD").upper()))))
+        return rf"([0-9][0-9{between}]{{3,40}}(?![0-9a-z])|[^ ]{{1,60}})"
+    if hole.type == "developer_id":
+        return r"([0-9]{4} [0-9]{4} [0-9]{4}(?![0-9a-z])|[0-9\-]{4,40}(?![0-9a-z])|[^ ]{1,60})"
+    return r"([^.。]{1,201})" if hole.type == "text" else r"([^ ]{1,60})"
 
 
 def compile_clause(clause: Clause, fields: Mapping[str, FieldDefinition]) -> CompiledClause:
     """Compile one clause; a hole's type is given in place or by the notice's field."""
-    pattern, holes, before_last = "", [], None
-    whole = clause.place != "says"
+    whole, line = clause.place != "says", clause.place == "line"
     pieces = clause.pattern.pieces
+    pattern, waiting, before_last = "", "", ""
+    holes: list[HoleType] = []
     for index, piece in enumerate(pieces):
         if isinstance(piece, Hole):
             declared = fields.get(piece.name)
             kind = piece.type or (declared.type.value if declared else "text")
-            form = declared.format.value if declared and declared.format else ""
+            form = piece.format or (declared.format.value if declared and declared.format else "")
             hole = HoleType(piece.name, kind, form)
+            pattern += waiting
+            if pattern and not pattern.endswith(("?", "*+")):
+                pattern += " ?"  # why: a line break before a value is a space, also where none is written
             before_last = pattern
-            pattern += _hole(hole, last=index == len(pieces) - 1, line=whole)
+            waiting = _hole(hole, last=index == len(pieces) - 1, line=whole)
             holes.append(hole)
         else:
-            pattern += _literal(piece, line=clause.place == "line")
+            literal = _literal(piece, line=line)
+            pattern += f"(?>{waiting}{literal})" if waiting else literal
+            waiting = ""
+    ends_in_hole = bool(pieces) and isinstance(pieces[-1], Hole)
+    pattern += waiting + (_TRAIL if whole and not ends_in_hole else "")
     label = None
-    if clause.place == "line" and len(holes) == 1 and before_last and isinstance(pieces[-1], Hole):
-        label = re.compile(_LEAD + before_last.replace(_SEPARATOR, r"[ *_|:]*+") + _TRAIL)
-    ready = re.compile(_LEAD + pattern + _TRAIL if whole else pattern)
-    return CompiledClause(clause.place, clause.pattern.source.value, ready, tuple(holes), label)
+    if line and len(holes) == 1 and before_last and ends_in_hole:
+        label = re.compile(_LEAD + before_last.replace(_SEPARATOR, _NOTHING) + _TRAIL)
+    first = pieces[0] if pieces and isinstance(pieces[0], str) else ""
+    heading = cell(_title(clause)) if line else ""
+    plain = [squeeze(fold(piece)) for piece in pieces if isinstance(piece, str)]
+    return CompiledClause(
+        clause.place, clause.pattern.source.value, clause.optional, re.compile((_LEAD if whole else "") + pattern),
+        tuple(holes), label, heading, max(plain, key=len, default=""), squeeze(fold(first))[:INDEXED] if line else "",
+    )  # fmt: skip
+
+
+def _title(clause: Clause) -> str:
+    """Return the label that a line begins with, "" where it has none."""
+    pieces = clause.pattern.pieces
+    first = pieces[0] if pieces and isinstance(pieces[0], str) else ""
+    label, colon, _ = first.replace("\uff1a", ":").partition(":")
+    return label.strip() if colon or len(pieces) > 1 else ""
+
+
+def cell(text: str) -> str:
+    """Return a table's cell as headings are compared."""
+    return squeeze(fold(text)).rstrip(".,;。")
 
 
 def compile_wordings(notices: tuple[NoticeDefinition, ...]) -> tuple[CompiledWording, ...]:
@@ -122,56 +161,11 @@ def compile_wordings(notices: tuple[NoticeDefinition, ...]) -> tuple[CompiledWor
         fields = {field.name.value: field for field in notice.fields}
         for wording in notice.wordings:
             clauses = [compile_clause(clause, fields) for clause in wording.clauses]
+            titles = [_literal(_title(c), line=False) for c in wording.clauses if c.place == "line" and _title(c)]
+            stop = re.compile(f"{_LEAD}(?:{'|'.join(titles)})[ *_|]*+(?::|$)") if titles else None
             compiled.append(CompiledWording(
                 notice, wording,
-                tuple(c for c in clauses if c.place == "subject"), tuple(c for c in clauses if c.place != "subject"),
+                tuple(c for c in clauses if c.place == "subject"),
+                tuple(replace(c, stop=stop) for c in clauses if c.place != "subject"),
             ))  # fmt: skip
     return tuple(compiled)
-
-
-class Searched:
-    """One text made ready to be searched by many clauses: its lines and its running text, folded, with their places."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.lines: list[tuple[str, list[int], int]] = []
-        start = 0
-        for line in text.split("\n"):
-            if line.strip():
-                folded, places = fold_with_map(line[:MAX_LINE].replace("\t", ":"))
-                self.lines.append((folded, places, start))
-            start += len(line) + 1
-        running, self._places = [], []
-        for folded, places, start in self.lines:
-            body = folded.lstrip("> ")
-            skipped = len(folded) - len(body)
-            running.append(body)
-            self._places.extend([start + p for p in places[skipped:]] + [start + (places[-1] if places else 0)])
-        self.running = " ".join(running)
-
-    def find(self, clause: CompiledClause) -> Iterator[tuple[Found, ...]]:
-        """Yield each match of a clause as the places of its values."""
-        if clause.place == "says":
-            for match in clause.pattern.finditer(self.running):
-                yield tuple(self._found(clause, match, n, self._places, 0) for n in range(1, len(clause.holes) + 1))
-            return
-        for index, (folded, places, start) in enumerate(self.lines):
-            whole = clause.pattern.fullmatch(folded)
-            if whole:
-                yield tuple(self._found(clause, whole, n, places, start) for n in range(1, len(clause.holes) + 1))
-            elif clause.label and index + 1 < len(self.lines) and clause.label.fullmatch(folded):
-                following, below, after = self.lines[index + 1]
-                value = following.strip(" *_|:")
-                at = following.find(value)
-                if value:
-                    yield (Found(clause.holes[0], after + below[at], after + below[at + len(value) - 1] + 1),)
-
-    @staticmethod
-    def _found(clause: CompiledClause, match: re.Match[str], n: int, places: list[int], start: int) -> Found:
-        first, last = match.start(n), match.end(n)
-        return Found(clause.holes[n - 1], start + places[first], start + places[last - 1] + 1)
-
-    def place(self, offset: int) -> tuple[int, int]:
-        """Return (line, column) of an offset, both 1-based, in code points."""
-        line = self.text.count("\n", 0, offset) + 1
-        return line, offset - (self.text.rfind("\n", 0, offset) + 1) + 1

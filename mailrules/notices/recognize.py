@@ -1,4 +1,4 @@
-"""Message to Notices: which wording fits, what it says, and whether all of it agrees.
+"""Message to Notices: which wordings fit, what they say, and whether all of it agrees.
 
 In: a Message and compiled wordings. Out: one Notice for each object in the document, always at least one.
 May not live here: trust, rules, the ledger; anything about one particular system.
@@ -6,158 +6,274 @@ May not live here: trust, rules, the ledger; anything about one particular syste
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
 
-from mailrules.language.ast import System
-from mailrules.language.values import fold
-from mailrules.mail.message import Message, TextPart
-from mailrules.notices.fields import Unreadable, read_value
+from mailrules.language.ast import NoticeDefinition, System
+from mailrules.mail.message import Message
+from mailrules.notices.drift import difference, draft
+from mailrules.notices.groups import Group, groups_of
 from mailrules.notices.notice import Evidence, Notice
-from mailrules.notices.patterns import FORWARDED, CompiledWording, Found, Searched
+from mailrules.notices.objects import MAX_OBJECTS, Object, Reading, objects_of
+from mailrules.notices.patterns import CompiledClause, CompiledWording
 from mailrules.notices.regions import region_of
+from mailrules.notices.structure import unknown_wording
 
 NEARLY = 0.5
-"""A body that has at least this share of a wording's clauses is meant to be that notice."""
+"""A body that has at least this share of a wording's clauses, and two of them, is meant to be that notice."""
+DAYS_AND_DATE = ("days", "expires")
+"""The fields of the cross-check: a number of days that the subject names, and the date that the body names."""
+LEEWAY = 2
+MAX_DRAFTS = 3
 
 
 @dataclass(slots=True)
-class _Reading:
-    """What one part gave for one wording."""
+class _Item:
+    """One object as one wording sees it. `place` orders objects; `split` ones are some of several."""
 
-    values: dict[str, dict[str, Evidence]] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
+    place: tuple[int, int]
+    notice: Notice
+    wording: CompiledWording
+    split: bool
+    complete: bool
+    weight: float
+    missing: Sequence[CompiledClause] = ()
 
-    def take(self, found: Found, text: Searched, part: str) -> None:
-        raw = (
-            text.text[found.start : found.end].strip(" \t*_|:").rstrip(".,;。")
-            if part != "subject"
-            else text.text[found.start : found.end]
-        )
-        value = read_value(found.hole.type, found.hole.format, raw)
-        if isinstance(value, Unreadable):
-            self.problems.append(f"{found.hole.field}: {value.why}")
-            return
-        offset = text.text.find(raw, found.start)
-        line, column = text.place(max(offset, found.start))
-        evidence = Evidence(field=found.hole.field, part=part, line=line, column=column, text=raw)
-        self.values.setdefault(found.hole.field, {}).setdefault(value, evidence)
+    @property
+    def rank(self) -> tuple[bool, float, bool]:
+        """What decides between wordings: fitting wholly, by more clauses, with values that can be read."""
+        return self.complete, self.weight, self.notice.status != "unparsed"
 
 
 def recognize(
     message: Message, wordings: tuple[CompiledWording, ...], systems: tuple[System, ...]
 ) -> tuple[Notice, ...]:
-    """Return what the document is: its own notice, then those of attached messages; one `unrecognized` if there is none."""
-    own = _recognize_one(message, wordings, {s.name.value: s for s in systems})
-    notices = [own]
+    """Return what the document is: its own notices, then those of attached messages; one `unrecognized` if there is none."""
+    found = _without_echoes(_recognize(message, wordings, {s.name.value: s for s in systems}))
+    if len(found) > MAX_OBJECTS:
+        found = [*found[:MAX_OBJECTS], _overflow(found[MAX_OBJECTS])]
+    several = Counter(notice.path for notice in found)
+    numbers: Counter[str] = Counter()
+    for index, notice in enumerate(found):
+        section = notice.path
+        if several[section] > 1:
+            numbers[section] += 1
+            found[index] = replace(notice, path=f"{section}{'/' if section else '#'}notice{numbers[section]}")
+    return tuple(found) or (Notice(status="unrecognized", reason="no wording fits"),)
+
+
+def _overflow(beyond: Notice) -> Notice:
+    reason = f"the document has more than {MAX_OBJECTS} notices; the rest was not read"
+    return Notice(
+        status="unparsed", kind=beyond.kind, system=beyond.system, wording=beyond.wording, path=beyond.path,
+        reason=reason, forwarded=beyond.forwarded,
+    )  # fmt: skip
+
+
+def _recognize(message: Message, wordings: Sequence[CompiledWording], systems: dict[str, System]) -> list[Notice]:
+    found: list[Notice] = []
+    definitions = _definitions(wordings)
+    budget = MAX_DRAFTS
+    for group in groups_of(message):
+        items = _items(group, wordings, systems)
+        made = [item.notice for item in items]
+        for index, item in enumerate(items):
+            if item.missing and budget:
+                budget -= 1
+                made[index] = replace(
+                    item.notice,
+                    difference=difference(item.wording, group, item.missing),
+                    draft=draft(item.wording, group, item.missing),
+                )
+        if not made:
+            unknown = unknown_wording(group, message, definitions, tuple(systems.values()))
+            made = [unknown] if unknown else []
+        forwarded = group.quoted or bool(message.path)
+        found += [replace(n, forwarded=forwarded, notes=_notes(n, group.written)) for n in made]
+    region = region_of(message) if found else None
+    found = [replace(n, path=f"#{message.path}" if message.path else "", region=region) for n in found]
     for attached in message.attached:
-        notices.extend(recognize(attached, wordings, systems))
-    known = tuple(n for n in notices if n.status != "unrecognized")
-    return known or (replace(own, path=""),) if not message.path else known or (own,)
+        found += _recognize(attached, wordings, systems)
+    return found
 
 
-def _recognize_one(message: Message, wordings: tuple[CompiledWording, ...], systems: dict[str, System]) -> Notice:
-    path = f"#{message.path}" if message.path else ""
-    subject = FORWARDED.sub("", message.subject)
-    searched = [(part, Searched(part.text)) for part in message.parts]
-    best: tuple[float, Notice] | None = None
+def _definitions(wordings: Sequence[CompiledWording]) -> list[NoticeDefinition]:
+    definitions: list[NoticeDefinition] = []
     for wording in wordings:
-        result = _fit(message, wording, subject, searched, systems.get(wording.definition.system.value))
-        if result is None:
+        if not definitions or definitions[-1] is not wording.definition:
+            definitions.append(wording.definition)
+    return definitions
+
+
+def _without_echoes(found: list[Notice]) -> list[Notice]:
+    """Drop what another notice of the document says better: the same again, or no more than a subject that fits."""
+    bodied = {(n.kind, n.system) for n in found if n.evidence}
+    kept: list[Notice] = []
+    said: dict[tuple[object, ...], int] = {}
+    for notice in found:
+        if notice.status == "unparsed" and not notice.evidence and (notice.kind, notice.system) in bodied:
             continue
-        score, notice = result
-        notice = replace(notice, path=path)
-        if notice.status in ("read", "refused"):
-            return replace(notice, region=region_of(message))
-        if best is None or score > best[0]:
-            best = score, notice
-    if best:
-        return replace(best[1], region=region_of(message))
-    return Notice(status="unrecognized", path=path, reason="no wording fits")
+        what = (notice.status, notice.kind, notice.system, tuple(sorted(notice.fields.items())), notice.reason)
+        if notice.fields and what in said:
+            first = said[what]
+            # why: the lesser belief counts, whoever repeats it
+            kept[first] = replace(kept[first], forwarded=kept[first].forwarded or notice.forwarded)
+            continue
+        said[what] = len(kept)
+        kept.append(notice)
+    return kept
 
 
-def _fit(
-    message: Message,
-    wording: CompiledWording,
-    subject: str,
-    parts: list[tuple[TextPart, Searched]],
-    system: System | None,
-) -> tuple[float, Notice] | None:
-    kind, owner = wording.definition.kind.value, wording.definition.system.value
-    heading = _Reading()
-    about = Searched(subject)
-    for clause in wording.subject:
-        matches = list(about.find(clause))
-        if not matches:
-            heading.missing.append(clause.source)
-        for match in matches:
-            for found in match:
-                heading.take(found, about, "subject")
-    titled = bool(wording.subject) and not heading.missing
-    if wording.reads_nothing and not titled and not _speaks_for(system, message):
-        return None
-    readings = [_read_part(wording, part, text) for part, text in parts] or [
-        _Reading(missing=[c.source for c in wording.body])
+def _notes(notice: Notice, written: date | None) -> tuple[str, ...]:
+    days, expires = (notice.fields.get(name) for name in DAYS_AND_DATE)
+    if not (written and days and expires and days.isdigit()):
+        return ()
+    left = (date.fromisoformat(expires) - written).days
+    if abs(left - int(days)) <= LEEWAY:
+        return ()
+    return (f"it speaks of {days} days, and from {written} to {expires} there are {left}",)
+
+
+def _items(group: Group, wordings: Sequence[CompiledWording], systems: dict[str, System]) -> list[_Item]:
+    """Return the objects of a group, each as the wording sees it that fits best; of equals, the one defined first."""
+    whole: _Item | None = None
+    parted: dict[tuple[int, int], _Item] = {}
+    for wording in wordings:
+        for item in _fit(group, wording, systems.get(wording.definition.system.value)):
+            if item.notice.status == "refused" and not item.split:
+                return [item]
+            if not item.split:
+                whole = item if whole is None or item.rank > whole.rank else whole
+            elif item.place not in parted or item.rank > parted[item.place].rank:
+                parted[item.place] = item
+    if parted:
+        return [parted[place] for place in sorted(parted)]
+    return [whole] if whole else []
+
+
+def _fit(group: Group, wording: CompiledWording, system: System | None) -> list[_Item]:
+    """Return what one wording makes of a group: nothing, one object, or several."""
+    heading = Reading().read(wording.subject, group.subject)
+    titled = any(not c.optional for c in wording.subject) and not heading.missing
+    if wording.reads_nothing and not titled and not _speaks_for(system, group):
+        return []
+    fits = _Fits(wording, heading, titled)
+    needed = any(not clause.optional for clause in wording.body)
+    if not group.texts or not needed:
+        readings = [Reading().read(wording.body, text.searched) for text in group.texts]
+        nothing = Reading(missing=[c for c in wording.body if not c.optional])
+        return fits.item((0, 0), readings or [nothing], split=False)
+    texts: list[tuple[int, list[Object]]] = []
+    over = False
+    for number, text in enumerate(group.texts):
+        objects, more = objects_of(text, wording)
+        over = over or more
+        texts.append((number, objects))
+    if not any(objects for _, objects in texts):
+        return []
+    if not any(o.key is not None for _, objects in texts for o in objects):
+        return fits.item((0, 0), [o.reading for _, objects in texts for o in objects], split=False)
+    telling = [(n, objects) for n, objects in texts if any(_tells(o) for o in objects)]
+    if not telling:
+        return []
+    number, first = telling[0]
+    keyed = [{o.key or _only(o.reading): o.reading for o in objects} for _, objects in telling]
+    if any(readings.keys() != keyed[0].keys() for readings in keyed):
+        return fits.disagreeing(keyed)
+    items = [
+        item
+        for one in first
+        for item in fits.item((number, one.line), [r[one.key or _only(one.reading)] for r in keyed], split=True)
     ]
-    complete = [r for r in readings if not r.missing]
-    if not wording.body:
-        return (1.0, _concluded(wording, kind, owner, [heading])) if titled else None
-    if complete and (titled or not wording.reads_nothing or not wording.subject):
-        return 1.0, _concluded(wording, kind, owner, [*readings, heading])
-    nearest = min(readings, key=lambda r: len(r.missing))
-    score = 1 - len(nearest.missing) / len(wording.body)
-    if wording.definition.refuse or wording.reads_nothing or not (titled or score >= NEARLY):
-        return None
-    reason = "missing: " + "; ".join(f'"{source}"' for source in nearest.missing)
-    return score + titled, Notice(
-        status="unparsed", kind=kind, system=owner, wording=wording.wording.language.value, reason=reason
-    )
+    if over and items:
+        beyond = replace(items[-1], place=(number, items[-1].place[1] + 1), notice=_overflow(items[-1].notice))
+        items.append(beyond)
+    return items
 
 
-def _speaks_for(system: System | None, message: Message) -> bool:
+def _tells(one: Object) -> bool:
+    """Whether an object is one of several, or has at least the name of one."""
+    return one.key is not None or bool(_only(one.reading))
+
+
+def _only(reading: Reading) -> str:
+    values = [value for name in ("developer_id", "developer") for value in reading.values.get(name, {})]
+    return values[0] if values else ""
+
+
+def _speaks_for(system: System | None, group: Group) -> bool:
     """Whether a wording without values may be believed to be about this system: its sender, or its title in the text."""
     if system is None:
         return False
-    if message.sender and message.sender.domain in {d.value.lower() for d in system.domains}:
-        return True
-    title = fold(system.title.value)
-    return any(title in fold(text) for text in (message.subject, *(part.text for part in message.parts)))
+    return group.domain in {d.value.lower() for d in system.domains} or group.names(system.title.value)
 
 
-def _read_part(wording: CompiledWording, part: TextPart, text: Searched) -> _Reading:
-    reading = _Reading()
-    for clause in wording.body:
-        matched = False
-        for match in text.find(clause):
-            matched = True
-            for found in match:
-                reading.take(found, text, part.path)
-        if not matched:
-            reading.missing.append(clause.source)
-    return reading
+@dataclass(slots=True)
+class _Fits:
+    """One wording and its subject's reading: makes items of what the body says."""
 
+    wording: CompiledWording
+    heading: Reading
+    titled: bool
 
-def _concluded(wording: CompiledWording, kind: str, system: str, readings: list[_Reading]) -> Notice:
-    """Join what the parts say: each must read, and all must agree."""
-    language = wording.wording.language.value
-    common = {"kind": kind, "system": system, "wording": language}
-    if wording.definition.refuse:
-        return Notice(status="refused", reason=wording.definition.refuse.value, **common)  # type: ignore[arg-type]
-    problems = list(dict.fromkeys(p for r in readings for p in r.problems))
-    values: dict[str, str] = {}
-    evidence: list[Evidence] = []
-    names = dict.fromkeys(name for r in readings for name in r.values)
-    for name in names:
-        said: dict[str, Evidence] = {}
-        for reading in readings:
-            for value, place in reading.values.get(name, {}).items():
-                said.setdefault(value, place)
-                evidence.append(place)
-        if len(said) > 1:
-            places = " and ".join(f"`{value}` ({place.part}:{place.line})" for value, place in list(said.items())[:3])
-            problems.append(f"{name} is said differently: {places}")
-        else:
-            values[name] = next(iter(said))
-    if problems:
-        return Notice(status="unparsed", reason="; ".join(problems[:4]), evidence=tuple(evidence), **common)  # type: ignore[arg-type]
-    return Notice(status="read", fields=values, evidence=tuple(evidence), **common)  # type: ignore[arg-type]
+    def item(self, place: tuple[int, int], readings: Sequence[Reading], *, split: bool) -> list[_Item]:
+        """Return the item of one object as its parts read it; [] where it is none."""
+        wording, titled = self.wording, self.titled
+        nearest = min(readings, key=lambda r: len(r.missing))
+        total = sum(not clause.optional for clause in wording.body)
+        subject = any(not c.optional for c in wording.subject)
+        whole = not nearest.missing and (titled or not subject or not wording.reads_nothing)
+        weight = nearest.found + titled
+        if whole:
+            return [_Item(place, self._concluded(readings), wording, split, True, weight)]
+        share = nearest.found / total if total else 0.0
+        if wording.definition.refuse or wording.reads_nothing:
+            return []
+        if not titled and (nearest.found < 2 or share < NEARLY):
+            return []
+        reason = "missing: " + "; ".join(f'"{clause.source}"' for clause in nearest.missing)
+        reason = "; ".join(dict.fromkeys([reason, *nearest.problems[:3]]))
+        evidence = tuple(e for values in nearest.values.values() for e in values.values())[:20]
+        notice = replace(self._blank(), reason=reason, evidence=evidence)
+        return [_Item(place, notice, wording, split, False, share + titled, tuple(nearest.missing))]
+
+    def disagreeing(self, keyed: Sequence[dict[str, Reading]]) -> list[_Item]:
+        """Return the one item of parts that do not speak of the same objects."""
+        sides = " and ".join(", ".join(f"`{key}`" for key in list(readings)[:3]) for readings in keyed[:2])
+        notice = replace(self._blank(), reason=f"the parts speak of different objects: {sides}")
+        found = max(r.found for readings in keyed for r in readings.values())
+        return [_Item((0, 0), notice, self.wording, False, True, found + self.titled)]
+
+    def _blank(self) -> Notice:
+        definition, language = self.wording.definition, self.wording.wording.language.value
+        return Notice(
+            status="unparsed", kind=definition.kind.value, system=definition.system.value, wording=language,
+            fitted=self.wording.wording.span,
+        )  # fmt: skip
+
+    def _concluded(self, readings: Sequence[Reading]) -> Notice:
+        """Join what the parts and the subject say: each must read, and all must agree."""
+        blank = self._blank()
+        if self.wording.definition.refuse:
+            return replace(blank, status="refused", reason=self.wording.definition.refuse.value)
+        telling = [*(r for r in readings if r.found or r.problems or r.values), self.heading]
+        problems = list(dict.fromkeys(p for r in telling for p in r.problems))
+        values: dict[str, str] = {}
+        evidence: list[Evidence] = []
+        for name in dict.fromkeys(name for r in telling for name in r.values):
+            said: dict[str, Evidence] = {}
+            for reading in telling:
+                for value, place in reading.values.get(name, {}).items():
+                    said.setdefault(value, place)
+                    evidence.append(place)
+            if len(said) > 1:
+                places = " and ".join(f"`{value}` ({e.part}:{e.line})" for value, e in list(said.items())[:3])
+                problems.append(f"{name} is said differently: {places}")
+            else:
+                values[name] = next(iter(said))
+        if problems:
+            return replace(blank, reason="; ".join(problems[:4]), evidence=tuple(evidence[:50]))
+        values.update({name.value: text.value for name, text in self.wording.wording.constants})
+        return replace(blank, status="read", fields=values, evidence=tuple(evidence[:50]))

@@ -1,6 +1,6 @@
 """Amazon's region from the Seller Central host that a notice links to.
 
-In: a Message. Out: "na", "eu", "fe" or None. One authorization is good for one region (Amazon: SP-API endpoints).
+In: a Message. Out: "na", "eu", "fe" or None; the host of a link to the page of authorizations. One authorization is good for one region (Amazon: SP-API endpoints).
 May not live here: the account's default region, which the ledger's caller knows.
 """
 
@@ -18,6 +18,9 @@ HOSTS: dict[str, str] = {
     "sellercentral-europe.amazon.com": "eu",
     "sellercentral-japan.amazon.com": "fe",
 }
+MANAGE = "/apps/manage"
+"""The path under which every Seller Central keeps the page of authorizations."""
+_MANAGING = re.compile(rf"https?://(sellercentral[a-z0-9.\-]{{1,60}}){re.escape(MANAGE)}(?![a-z0-9])", re.IGNORECASE)
 _HOST = re.compile(r"https?://(sellercentral[a-z0-9.\-]{1,60})(?![a-z0-9.\-])", re.IGNORECASE)
 
 
@@ -26,3 +29,13 @@ def region_of(message: Message) -> str | None:
     texts = [text for part in message.parts for text in (part.text, *part.links)]
     found = {HOSTS.get(host.lower().rstrip(".")) for text in texts for host in _HOST.findall(text)}
     return found.pop() if len(found) == 1 else None
+
+
+def managing_host(message: Message) -> str | None:
+    """Return the Seller Central host whose page of authorizations a message links to."""
+    for part in message.parts:
+        for text in (*part.links, part.text):
+            for host in _MANAGING.findall(text):
+                if host.lower() in HOSTS:
+                    return str(host.lower())
+    return None

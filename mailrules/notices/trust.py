@@ -61,7 +61,7 @@ def _judge(
     declared = {d.value.lower() for s in systems if s.name.value == notice.system for d in s.domains} or every
     if message.forged:
         return "forged", message.forged
-    if message.path or notice.path:
+    if message.path or notice.forwarded:
         return "unverified", "it came inside another mail, whose sender is another"
     if message.sender is None:
         return "unverified", "no sender is known"

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from mailrules.errors import MailrulesError, StoreError, TemporaryError
 
-SCHEMA = 1
+SCHEMA = 2
 """Number of steps in migrations.py, kept as PRAGMA user_version: an up-to-date file needs no sqlite-utils."""
 BUSY_SECONDS = 10.0
 

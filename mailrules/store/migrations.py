@@ -85,6 +85,35 @@ def _first(db: Any) -> None:
     db["tasks"].create_index(["status"])
 
 
+@STEPS(name="0002_evidence")
+def _evidence(db: Any) -> None:
+    for name in ("source", "trust", "told", "acted_on", "settled_at", "proof", "snoozed", "linked"):
+        db["authorizations"].add_column(name, str, not_null_default="")
+    db["authorizations"].add_column("endless", int, not_null_default=0)
+    for name in ("source", "grade", "proof", "noticed", "written", "origin"):
+        db["obligations"].add_column(name, str, not_null_default="")
+    # why: what was closed before grades were kept stays closed, and a date keeps the trust of the word that told it
+    db.execute(
+        "UPDATE obligations SET noticed = opened, written = substr(opened, 1, 10),"
+        " source = CASE notice WHEN '' THEN '' WHEN 'entered by hand' THEN ''"
+        " ELSE (SELECT system FROM authorizations WHERE id = authorization) END"
+    )
+    db.execute(
+        "UPDATE obligations SET proof = 'confirmed', grade = CASE WHEN EXISTS (SELECT 1 FROM events e WHERE"
+        " e.authorization = obligations.authorization AND e.due = obligations.due AND e.what = 'settled'"
+        " AND e.detail LIKE '%\"later expiry date\"%') THEN 'later date' ELSE 'a person said so' END WHERE state = 'settled'"
+    )
+    said = "EXISTS (SELECT 1 FROM events e WHERE e.authorization = authorizations.id AND e.what = 'renewed')"
+    db.execute(
+        "UPDATE authorizations SET told = substr(first_seen, 1, 10), trust = COALESCE((SELECT trust FROM obligations o"
+        " WHERE o.authorization = authorizations.id AND o.due = authorizations.expires),"
+        f" CASE WHEN assumed = 1 OR expires IS NULL OR {said} THEN 'confirmed' ELSE 'unverified' END),"
+        " source = COALESCE((SELECT source FROM obligations o WHERE o.authorization = authorizations.id"
+        " AND o.due = authorizations.expires), ''), acted_on = COALESCE((SELECT max(substr(e.at, 1, 10)) FROM events e"
+        " WHERE e.authorization = authorizations.id AND e.what = 'renewed'), '')"
+    )
+
+
 def migrate(connection: sqlite3.Connection) -> None:
     """Apply every step that is missing; the caller holds the transaction."""
     STEPS.apply(Database(connection, execute_plugins=False))

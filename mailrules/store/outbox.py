@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from mailrules.effects import Effect, EffectState, Outcome
 from mailrules.errors import UsageError
+from mailrules.ledger import Run
 from mailrules.store.database import Connection
 from mailrules.store.rows import dumps, effect_of
 
 GIVE_UP_AFTER = timedelta(days=5)
 LAPSED = "state = 'claimed' AND lease <= :now"
+DUE = f"action <> 'create_task' AND ((state = 'planned' AND not_before <= :now) OR ({LAPSED}))"
 ONCE = "action = 'run_script' AND retry <> 'safe'"
 
 
@@ -76,13 +78,24 @@ class Outbox(Connection):
         """Let every open claim lapse. Only for a caller that holds `exclusive()`: whoever claimed is then dead."""
         self._run("UPDATE effects SET lease = '' WHERE state = 'claimed' AND lease <> ''", ())
 
-    def claim(self, *, now: str, lease_seconds: int = 900, limit: int = 100) -> list[Claim]:
+    def due(self, now: str) -> list[Effect]:
+        """Return what `claim` would hand out by and by; nothing is taken."""
+        rows = self._named(
+            f"SELECT * FROM effects WHERE {DUE} AND NOT ({LAPSED} AND {ONCE}) ORDER BY created, rowid", now=now
+        )
+        return [replace(effect_of(row), state="planned") for row in rows]
+
+    def claim(
+        self, *, now: str, lease_seconds: int = 900, limit: int = 100, only: Collection[str] | None = None
+    ) -> list[Claim]:
         """Take what is due, at most one at-most-once script in a call: a crash then leaves no other in doubt.
 
         A claim whose lease has lapsed belongs to a process that died: scripts that may run only once become `unknown`.
+        `only` are the keys that may be taken at all.
         """
+        allowed = None if only is None else dumps(sorted(only))
         lease = (datetime.fromisoformat(now) + timedelta(seconds=lease_seconds)).isoformat()
-        due = f"action <> 'create_task' AND ((state = 'planned' AND not_before <= :now) OR ({LAPSED}))"
+        due = f"{DUE} AND (:only IS NULL OR key IN (SELECT value FROM json_each(:only)))"
         # S608 below: the parts put together are constants of this module and question marks
         with self.transaction():
             self._named(
@@ -93,7 +106,7 @@ class Outbox(Connection):
             rows = self._named(
                 f"SELECT key, account, target, action, batch, {ONCE} AS once FROM effects WHERE {due}"
                 " ORDER BY not_before, created, rowid LIMIT :limit",
-                now=now, limit=limit,
+                now=now, limit=limit, only=allowed,
             )  # fmt: skip
             chosen: list[sqlite3.Row] = []
             for row in rows:
@@ -102,7 +115,9 @@ class Outbox(Connection):
             batches = self._batches(chosen)
             keys = {row["key"] for row in chosen}
             for batch in {row["batch"] for row in chosen if row["batch"]}:
-                found = self._named(f"SELECT key FROM effects WHERE batch = :batch AND {due}", batch=batch, now=now)
+                found = self._named(
+                    f"SELECT key FROM effects WHERE batch = :batch AND {due}", batch=batch, now=now, only=allowed
+                )
                 keys |= {row["key"] for row in found}
             if not keys:
                 return []
@@ -174,6 +189,14 @@ class Outbox(Connection):
         )
         return [dict(row) for row in rows]
 
+    def runs(self) -> dict[tuple[str, str], Run]:
+        """Return, by (authorization, due), when the newest script run ended well and until when its evidence may take."""
+        rows = self._rows(
+            "SELECT authorization, due, max(updated) AS finished, json_extract(args, '$.settle_hours') AS hours"
+            " FROM effects WHERE action = 'run_script' AND state = 'done' GROUP BY authorization, due"
+        )
+        return {(row["authorization"], row["due"]): _run_of(row["finished"], row["hours"]) for row in rows}
+
     def planned(self) -> list[Effect]:
         """Return the effects that wait to be performed."""
         return [
@@ -221,6 +244,11 @@ class Outbox(Connection):
         if row is None:
             raise UsageError(f"there is no task {id}", help="`mailrules tasks` lists them")
         return row
+
+
+def _run_of(finished: str, hours: float | None) -> Run:
+    end = datetime.fromisoformat(finished) + timedelta(hours=hours) if hours is not None else None
+    return Run(finished_at=finished, settle_until=end.isoformat() if end else None)
 
 
 def _after(outcome: Outcome, first_tried: str, now: str) -> tuple[str, str]:

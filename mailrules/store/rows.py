@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -55,26 +55,30 @@ def dumps(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
 
 
-def authorization_row(item: Authorization) -> tuple[Any, ...]:
-    """Return the columns of `authorizations` in their order."""
+AUTHORIZATION = tuple(f.name for f in fields(Authorization))
+OBLIGATION = tuple(f.name for f in fields(Obligation))
+"""Columns and fields have the same names: what a record holds is what its table holds."""
+
+
+def upsert(table: str, columns: Iterable[str], key: tuple[str, ...]) -> str:
+    """Return the statement that puts a row in place of its former self."""
+    names = tuple(columns)
+    rest = ", ".join(f"{name} = excluded.{name}" for name in names if name not in key)
+    marks = ", ".join("?" * len(names))
     return (
-        item.id, item.account, item.system, item.developer_id, item.developer, item.region, item.expires,
-        int(item.assumed), int(item.revoked), item.first_seen,
-    )  # fmt: skip
+        f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks}) ON CONFLICT ({', '.join(key)}) DO UPDATE SET {rest}"
+    )
+
+
+def row_of(item: Authorization | Obligation) -> tuple[Any, ...]:
+    """Return the columns of a record in the order of its fields."""
+    return tuple(getattr(item, f.name) for f in fields(item))
 
 
 def authorization_of(row: sqlite3.Row) -> Authorization:
     """Return the authorization that a row holds."""
     values = dict(row)
-    return Authorization(**{**values, "assumed": bool(values["assumed"]), "revoked": bool(values["revoked"])})
-
-
-def obligation_row(item: Obligation) -> tuple[Any, ...]:
-    """Return the columns of `obligations` in their order."""
-    return (
-        item.authorization, item.due, int(item.dated), item.state, item.trust, item.notice, item.message, item.reminders,
-        item.opened, item.closed, int(item.history),
-    )  # fmt: skip
+    return Authorization(**{**values, **{name: bool(values[name]) for name in ("assumed", "revoked", "endless")}})
 
 
 def obligation_of(row: sqlite3.Row) -> Obligation:

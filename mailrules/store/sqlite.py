@@ -15,16 +15,18 @@ from mailrules.ledger import Ledger
 from mailrules.mail.message import MessageKey
 from mailrules.store.outbox import Outbox
 from mailrules.store.rows import (
+    AUTHORIZATION,
+    OBLIGATION,
     Cursor,
     StoredMessage,
     authorization_of,
-    authorization_row,
     decisions_text,
     event_row,
     message_of,
     notices_text,
     obligation_of,
-    obligation_row,
+    row_of,
+    upsert,
 )
 
 if TYPE_CHECKING:
@@ -147,32 +149,24 @@ class Store(Outbox):
         )
         authorizations = {row["id"]: authorization_of(row) for row in subjects}
         owed = [obligation_of(row) for row in self._rows("SELECT * FROM obligations ORDER BY rowid")]
-        return Ledger(authorizations, {(o.authorization, o.due): o for o in owed if o.authorization in authorizations})
+        obligations = {(o.authorization, o.due): o for o in owed if o.authorization in authorizations}
+        return Ledger(authorizations, obligations, self.runs())
 
-    def events(self, authorization: str) -> list[dict[str, object]]:
-        """Return the story of one authorization, oldest first."""
+    def events(self, authorization: str | None = None, *, what: str | None = None) -> list[dict[str, object]]:
+        """Return the story of one authorization or of all, or one kind of its lines, oldest first."""
         import json
 
-        rows = self._rows("SELECT * FROM events WHERE authorization = ? ORDER BY id", (authorization,))
+        rows = self._rows(
+            "SELECT * FROM events WHERE (? IS NULL OR authorization = ?) AND (? IS NULL OR what = ?) ORDER BY id",
+            (authorization, authorization, what, what),
+        )
         return [{**dict(row), "detail": json.loads(row["detail"])} for row in rows]
 
     def commit(self, ingest: Ingest, *, now: str, reason: str = "", keep_bytes: bool = True) -> int:
         """Write down all that one message or one tick changes, in one transaction; return how many effects are new."""
         with self.transaction():
-            self._many(
-                "INSERT INTO authorizations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
-                " account = excluded.account, system = excluded.system, developer_id = excluded.developer_id,"
-                " developer = excluded.developer, region = excluded.region, expires = excluded.expires,"
-                " assumed = excluded.assumed, revoked = excluded.revoked, first_seen = excluded.first_seen",
-                [authorization_row(item) for item in ingest.authorizations],
-            )
-            self._many(
-                "INSERT INTO obligations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (authorization, due) DO UPDATE SET"
-                " dated = excluded.dated, state = excluded.state, trust = excluded.trust, notice = excluded.notice,"
-                " message = excluded.message, reminders = excluded.reminders, opened = excluded.opened,"
-                " closed = excluded.closed, history = excluded.history",
-                [obligation_row(item) for item in ingest.obligations],
-            )
+            self._many(upsert("authorizations", AUTHORIZATION, ("id",)), map(row_of, ingest.authorizations))
+            self._many(upsert("obligations", OBLIGATION, ("authorization", "due")), map(row_of, ingest.obligations))
             self._many(
                 "INSERT INTO events (authorization, due, at, what, detail) VALUES (?, ?, ?, ?, ?)",
                 [event_row(item) for item in ingest.events],
@@ -212,9 +206,9 @@ class Store(Outbox):
         keys = {effect.key for effect in waiting}
         return waiting + [effect for effect in getattr(self, "_fresh", []) if effect.key not in keys]
 
-    def needs_person(self) -> list[str]:
-        """Return what only a person can put right, as sentences."""
-        found = []
+    def needs_person(self, now: str) -> list[str]:
+        """Return what only a person can put right at the instant `now`, as sentences."""
+        found = self._unconfirmed(now)
         for row in self._rows("SELECT * FROM effects WHERE state IN ('unknown', 'failed') ORDER BY created, rowid"):
             what = "may or may not have happened" if row["state"] == "unknown" else "failed"
             found.append(f"{row['action']} {row['target']} of rule {row['rule']} ({row['id']}) {what}: {row['why']}")
@@ -226,6 +220,21 @@ class Store(Outbox):
         found += [
             f"message {r['uid']} in {r['mailbox']} of {r['account']} could not be fetched: {r['reason']}" for r in rows
         ]
+        return found
+
+
+    def _unconfirmed(self, now: str) -> list[str]:
+        """Return the renewals that a script started and of which no evidence came in time."""
+        ledger = self.ledger()
+        found = []
+        for owed in ledger.obligations.values():
+            run = ledger.runs.get((owed.origin or owed.authorization, owed.due))
+            if owed.waiting and run and run.settle_until and run.settle_until < now:
+                subject = ledger.authorizations[owed.authorization]
+                found.append(
+                    f"{subject.developer}: a script ran at {run.finished_at[:16]}, and no evidence of renewal came until"
+                    f" {run.settle_until[:16]}; look at it, then `mailrules authorizations renewed {subject.id}`"
+                )
         return found
 
 

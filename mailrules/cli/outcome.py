@@ -1,0 +1,100 @@
+"""What a poll, a dry run or an apply came to, for people and for programs.
+
+In: an Outcome, a plan's text. Out: lines on stdout, what needs a person on stderr, a file that only its owner reads.
+May not live here: what an Outcome means (app.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from mailrules.cli.output import safe
+from mailrules.errors import ConfigError, TemporaryError
+
+if TYPE_CHECKING:
+    from mailrules.app import Outcome
+    from mailrules.effects import Effect
+    from mailrules.intake import Report
+
+
+def show_outcome(outcome: Outcome, *, as_json: bool) -> None:
+    """Print what a run came to; without a terminal only what was asked for, and what needs somebody."""
+    from mailrules.cli import tell
+
+    talk = sys.stdout.isatty() and not as_json
+    if outcome.busy:
+        if talk:
+            typer.echo("another poll of this store is at work; nothing to do here")
+        return
+    if outcome.rules_error:
+        tell(
+            ConfigError(
+                f"polled with the last good rules, because today's may not go live: {outcome.rules_error}",
+                help=outcome.rules_error.help,
+            )
+        )
+    for report in outcome.reports:
+        if report.error:
+            tell(report.error)
+        if as_json:
+            typer.echo(json.dumps(_report_row(report), ensure_ascii=False))
+        elif talk:
+            typer.echo(
+                f"{report.account}: {report.seen} new messages, {report.candidates} fetched, {report.notices} notices, {report.new_effects} things to do"
+            )
+    if outcome.plan and not outcome.performed and not outcome.moved:
+        for effect in outcome.plan.effects:
+            if effect.state == "planned":
+                _show_planned(effect, as_json=as_json)
+    if talk:
+        for action, target, why in outcome.performed:
+            typer.echo(f"{action.replace('_', ' ')} {safe(target)}: {safe(why)}")
+    if outcome.needs_changed or (outcome.needs and talk):
+        for sentence in outcome.needs:
+            sys.stderr.write(f"mailrules: needs a person: {safe(sentence)}\n")
+
+
+def _report_row(report: Report) -> dict[str, object]:
+    return {
+        "account": report.account, "seen": report.seen, "candidates": report.candidates, "notices": report.notices,
+        "effects": report.new_effects, "error": str(report.error) if report.error else None,
+    }  # fmt: skip
+
+
+def _show_planned(effect: Effect, *, as_json: bool) -> None:
+    if as_json:
+        row = {
+            "id": effect.key[:10], "rule": effect.rule, "action": effect.action, "target": effect.target,
+            "stage": effect.stage, "state": effect.state, "authorization": effect.authorization, "args": dict(effect.args),
+        }  # fmt: skip
+        typer.echo(json.dumps(row, ensure_ascii=False, default=str))
+        return
+    typer.echo(
+        f"would {effect.action.replace('_', ' ')} {safe(effect.target)}: {safe(effect.args.get('title') or effect.args.get('subject') or effect.args.get('argv') or '')}  (rule `{safe(effect.rule)}`)"
+    )
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file whole or not at all, readable by its owner only."""
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                Path(name).unlink()
+            raise
+    except OSError as error:
+        raise TemporaryError(f"{path} cannot be written: {error.strerror or error}") from error

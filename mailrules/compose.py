@@ -1,0 +1,152 @@
+"""What an action becomes: a call of a rule and a situation to the arguments of a complete effect.
+
+In: a checked action, the facts, the World. Out: plain JSON arguments (see effects.py), or the sentence why not.
+May not live here: whether and when it is done (decide.py, schedule.py), performing it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from mailrules.effects import ActionKind
+from mailrules.language.ast import ActionCall, Name, Rule, Text
+from mailrules.language.evaluate import offset_date
+from mailrules.schedule import AccountFacts
+from mailrules.templates import render
+
+MAX_ARGUMENT = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """A script declared in the configuration. `timeout` in seconds; `retry` is "never" or "safe".
+
+    `verifies`: its success is evidence that the renewal happened; it may print `expires: YYYY-MM-DD`.
+    """
+
+    argv: tuple[str, ...]
+    timeout: float = 60.0
+    retry: str = "never"
+    changes_nothing: bool = False
+    verifies: bool = False
+    cwd: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What effects are made with: people by name, scripts by name, accounts by name."""
+
+    people: Mapping[str, str] = field(default_factory=dict)
+    scripts: Mapping[str, Script] = field(default_factory=dict)
+    accounts: Mapping[str, AccountFacts] = field(default_factory=dict)
+    developers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """Everything one rule may look at, frozen before any rule runs.
+
+    `kind` is the notice's kind or event, "" on a tick. `message` is the digest of the newest message, "" if none.
+    """
+
+    account: AccountFacts
+    kind: str
+    system: str
+    authorization: str
+    due: str
+    message: str
+    now: datetime
+    facts: Mapping[str, Any]
+
+
+def arguments(rule: Rule, call: ActionCall, kind: ActionKind, situation: Situation, world: World) -> dict[str, Any]:
+    """Return the arguments of an effect. Raises ValueError with a sentence where they cannot be made."""
+    facts = situation.facts
+    mark = "[unverified] " if facts["trust"] == "unverified" else ""
+    text = render(call.text.value, facts) if call.text else ""
+    line = " ".join(text.split())
+    if kind == "create_task":
+        due = offset_date(call.due, facts) if call.due else None
+        return {"title": mark + line, "due": due.isoformat() if due else None, "body": _about(facts, rule)}
+    if kind == "run_script":
+        return _script_arguments(call, situation, world)
+    address = (
+        call.target.value
+        if isinstance(call.target, Text)
+        else world.people.get(call.target.value if call.target else "", "")
+    )
+    if not address:
+        raise ValueError(f"nobody is called `{call.target.value if isinstance(call.target, Name) else ''}` in [people]")
+    subject = line or f"{facts['developer']}: authorization {facts['authorization']}"
+    args: dict[str, Any] = {
+        "to": [address],
+        "subject": mark + subject,
+        "body": f"{mark}{text or subject}\n\n{_about(facts, rule)}",
+    }
+    if kind == "forward":
+        args["message"] = situation.message or None
+    return args
+
+
+def _about(facts: Mapping[str, Any], rule: Rule) -> str:
+    """Return what a person needs to act: which authorization, until when, where, by whom and how it is renewed."""
+    lines = [
+        f"Authorization: {facts['developer']}"
+        + (f" (Developer ID {facts['developer_id']})" if facts["developer_id"] else ""),
+        f"Account: {facts['account']}",
+        f"Expires: {facts['expires'] or 'no date was given'}",
+        f"Trust: {facts['trust']}",
+    ]
+    if facts["renew_at"]:
+        lines.append(f"Renew at: {facts['renew_at']}")
+    if facts["renew_by"]:
+        lines.append(f"To be done by: {facts['renew_by']}")
+    if facts["how"]:
+        lines.append(f"How: {facts['how']}")
+    if rule.owner:
+        lines.append(f"Rule looked after by: {rule.owner.value}")
+    if rule.runbook:
+        lines.append(f"Runbook: {rule.runbook.value}")
+    return "\n".join(lines)
+
+
+def _script_arguments(call: ActionCall, situation: Situation, world: World) -> dict[str, Any]:
+    name = call.target.value if call.target else ""
+    script = world.scripts.get(name)
+    if script is None:
+        raise ValueError(f"no script `{name}` is declared under [scripts]")
+    argv = [script.argv[0]]
+    for template in script.argv[1:]:
+        argument = render(template, situation.facts)
+        if len(argument) > MAX_ARGUMENT or any(ord(c) < 32 or ord(c) == 127 for c in argument):
+            raise ValueError(f"an argument of `{name}` is too long or holds control characters")
+        if argument.startswith("-") and not template.startswith("-"):
+            raise ValueError(
+                f"an argument of `{name}` would begin with `-`; a value from mail may not look like an option"
+            )
+        argv.append(argument)
+    plain = {name: _plain(value) for name, value in situation.facts.items()}
+    return {
+        "argv": argv, "timeout": script.timeout, "retry": script.retry, "cwd": script.cwd, "stdin": plain,
+        "settle_hours": _hours(call), "verifies": script.verifies,
+    }  # fmt: skip
+
+
+def _plain(value: object) -> object:
+    """Return a fact as plain JSON data: days and instants as ISO text, durations as whole days."""
+    match value:
+        case date() | datetime():
+            return value.isoformat()
+        case timedelta():
+            return value.days
+        case _:
+            return value
+
+
+def _hours(call: ActionCall) -> int | None:
+    if call.settle is None:
+        return None
+    return call.settle.amount * {"minutes": 0, "hours": 1, "days": 24, "weeks": 168}[call.settle.unit]

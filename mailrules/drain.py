@@ -1,0 +1,86 @@
+"""What is to be done, done: each effect claimed before and settled after.
+
+In: a Config, an open store, a clock. Out: (action, target, what came of it) of each effect.
+May not live here: deciding what is to be done, how one action works (actions/).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from datetime import date, datetime, timedelta
+
+from mailrules.config import Config
+from mailrules.effects import Effect
+from mailrules.errors import UsageError
+from mailrules.intake import Clock
+from mailrules.secret import secret
+from mailrules.store import Claim, Store
+
+_EXPIRES = re.compile(r"^expires: ([0-9]{4}-[0-9]{2}-[0-9]{2})\s*$", re.MULTILINE)
+"""What a script that verifies may print on a line of its own."""
+
+
+def drain(
+    config: Config, store: Store, clock: Clock, only: Collection[str] | None = None
+) -> list[tuple[str, str, str]]:
+    """Perform what is due; a crash in between is seen by the next poll. `only` are keys: nothing else is touched then."""
+    from mailrules.actions import Services, SmtpSettings, backoff, perform
+
+    smtp = config.smtp
+    settings = None
+    if smtp:
+        reference = smtp.password
+        settings = SmtpSettings(
+            host=smtp.host, port=smtp.port, tls=smtp.tls, user=smtp.user, sender=smtp.sender, timeout=smtp.timeout,
+            secret=secret(reference, config.folder, "[smtp]") if reference else None,
+        )  # fmt: skip
+    services = Services(smtp=settings, content=store.content, sender=smtp.sender if smtp else "", own_id=store.own_id())
+    performed: list[tuple[str, str, str]] = []
+    store.abandoned()
+    while claims := store.claim(now=clock().isoformat(), only=only):
+        for group in _grouped(claims):
+            result = perform(group, services, clock().isoformat())
+            attempt = max(claim.attempt for claim in group)
+            next_at = (clock() + timedelta(seconds=backoff(attempt))).isoformat() if result.result == "retry" else None
+            for claim in group:
+                store.settle(claim, result, clock().isoformat(), next_at)
+                why = f"{result.result}: {result.why}"
+                if result.result == "done" and claim.effect.args.get("verifies"):
+                    why = f"{why}; {_verified(config, store, claim.effect, result.output, clock())}"
+                performed.append((claim.effect.action, claim.effect.target, why))
+    return performed
+
+
+def _verified(config: Config, store: Store, effect: Effect, output: str, now: datetime) -> str:
+    """Settle the deadline that a script made sure of; what it says must make sense, else a person decides."""
+    from mailrules.ledger import verified
+    from mailrules.pipeline import changes
+
+    told = _EXPIRES.search(output)
+    account = config.world.accounts.get(effect.account)
+    with store.transaction():
+        ledger = store.ledger()
+        about = [o for o in ledger.obligations.values() if (o.origin or o.authorization) == effect.authorization]
+        owed = next((o for o in about if o.due == effect.due), None)
+        if owed is None:
+            return "no deadline waits for what it verified"
+        try:
+            until = date.fromisoformat(told[1]).isoformat() if told else None
+            day = now.astimezone(account.zone if account else None).date()
+            observed = verified(
+                ledger, owed.authorization, owed.due, at=now.isoformat(), day=day, expires=until,
+                who=f"script {effect.target}",
+            )  # fmt: skip
+        except (UsageError, ValueError) as error:
+            return f"its word was not taken: {error}"
+        store.commit(changes(ledger, observed.ledger, observed.events), now=now.isoformat())
+    return "renewal verified"
+
+
+def _grouped(claims: list[Claim]) -> list[list[Claim]]:
+    """Put the notifications of one batch together; everything else stands alone."""
+    groups: dict[str, list[Claim]] = {}
+    for claim in claims:
+        groups.setdefault(claim.batch or claim.effect.key, []).append(claim)
+    return list(groups.values())

@@ -1,0 +1,207 @@
+"""What comes in, into the store: new mail of each mailbox, documents given by hand, and the passing of time.
+
+In: a Config, checked rules, an open store, a clock. Out: Intake: what was seen, which effects and events are new.
+May not live here: performing, reading the clock by itself, decisions about mail or rules (pipeline.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from mailrules.config import Account, Config
+from mailrules.errors import MailrulesError
+from mailrules.mail.message import MessageKey, RawMessage
+from mailrules.plan import Seen
+from mailrules.secret import secret
+from mailrules.sources.imap import Header, ImapSession, ImapSettings, Missing
+from mailrules.store import Store
+
+if TYPE_CHECKING:
+    from mailrules.effects import Effect
+    from mailrules.ledger import Event
+    from mailrules.notices.candidates import Candidates
+    from mailrules.pipeline import Ingest
+    from mailrules.ruleset import RuleSet
+
+Clock = Callable[[], datetime]
+HEADERS_AT_ONCE = 500
+BODIES_AT_ONCE = 20
+
+
+@dataclass(slots=True)
+class Report:
+    """What one account's poll did. `error` is set where it could not be finished."""
+
+    account: str
+    seen: int = 0
+    candidates: int = 0
+    notices: int = 0
+    new_effects: int = 0
+    error: MailrulesError | None = None
+
+
+def imap_settings(account: Account, max_message: int) -> ImapSettings:
+    """Return what the IMAP source needs to know of an account."""
+    return ImapSettings(
+        account=account.name,
+        host=account.host,
+        port=account.port,
+        tls=account.tls,
+        user=account.user,
+        ca_file=account.ca_file,
+        max_message=max_message,
+    )
+
+
+def session_of(config: Config, account: Account) -> ImapSession:
+    """Return the account's connection, not yet open."""
+    return ImapSession(
+        imap_settings(account, config.max_message), secret(account.password, config.folder, f"account {account.name}")
+    )
+
+
+def candidates_of(config: Config, account: Account, rules: RuleSet) -> Candidates:
+    """Return what makes a candidate in one account."""
+    from mailrules.notices.candidates import Candidates
+
+    return Candidates(
+        systems=rules.systems,
+        wordings=rules.wordings,
+        people=set(config.world.people.values()),
+        everything=account.fetch == "all",
+        asked=rules.index.waits_for("mail"),
+    )
+
+
+@dataclass(slots=True)
+class Intake:
+    """One run over what came in. `bounds` (of a plan) says how far each mailbox is read; without it, to its end."""
+
+    config: Config
+    rules: RuleSet
+    store: Store
+    clock: Clock
+    bounds: Mapping[tuple[str, str], Seen] | None = None
+    seen: list[Seen] = field(default_factory=list)
+    new: list[Effect] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    _keys: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._keys.update(row["key"] for row in self.store.effects())
+
+    def poll(self, account: Account, report: Report) -> None:
+        """Take in the new mail of one account. Raises MailrulesError; what was committed before stays."""
+        boxes = [m for m in account.mailboxes if self.bounds is None or (account.name, m) in self.bounds]
+        if not boxes:
+            return
+        candidates = candidates_of(self.config, account, self.rules)
+        with session_of(self.config, account) as session:
+            for mailbox in boxes:
+                self._mailbox(account, mailbox, session, candidates, report)
+
+    def _mailbox(
+        self, account: Account, mailbox: str, session: ImapSession, candidates: Candidates, report: Report
+    ) -> None:
+        state = session.examine(mailbox)
+        cursor = self.store.cursor(account.name, mailbox)
+        low = cursor.uid if cursor and cursor.uidvalidity == state.uidvalidity else 0
+        bound = self.bounds[account.name, mailbox] if self.bounds is not None else None
+        uids: list[int] = []
+        if (
+            bound is None or bound.uidvalidity == state.uidvalidity
+        ):  # why: in a renumbered mailbox a bound means nothing
+            again = self.store.pending_uids(account.name, mailbox, state.uidvalidity)
+            new = session.uids(low) if state.uidnext > low + 1 else []
+            uids = sorted(uid for uid in {*again, *new} if bound is None or uid <= bound.uid)
+        for some in _chunks(uids, HEADERS_AT_ONCE):
+            self._take(account, session, candidates, list(session.headers(some)), report)
+            with self.store.transaction():
+                highest = max(low, *some)
+                self.store.set_cursor(account.name, mailbox, state.uidvalidity, highest, self.clock().isoformat())
+        reached = bound.uid if bound else max([low, *uids])
+        self.seen.append(Seen(account=account.name, mailbox=mailbox, uidvalidity=state.uidvalidity, uid=reached))
+
+    def _take(
+        self, account: Account, session: ImapSession, candidates: Candidates, headers: list[Header | Missing],
+        report: Report,
+    ) -> None:  # fmt: skip
+        """Decide from header fields alone, fetch the bodies of candidates in small batches, commit each batch."""
+        passed: list[tuple[MessageKey, str]] = []
+        wanted: dict[int, tuple[Header, str]] = {}
+        missing: list[MessageKey] = []
+        for header in headers:
+            if not isinstance(header, Header):
+                missing.append(header.key)
+                continue
+            report.seen += 1
+            reason = candidates.reason(header.block)
+            if reason is None:
+                passed.append((header.key, hashlib.sha256(header.block).hexdigest()))
+            else:
+                wanted[header.key.uid] = (header, reason)
+        now = self.clock().isoformat()
+        with self.store.transaction():
+            self.store.passed_over_many(passed, now)
+            for key in missing:
+                self.store.pending(key, "the server did not give its header fields", now)
+        report.candidates += len(wanted)
+        for uids in _chunks(list(wanted), BODIES_AT_ONCE):
+            small = [uid for uid in uids if wanted[uid][0].size <= self.config.max_message]
+            bodies = dict(session.bodies(small)) if small else {}
+            with self.store.transaction():
+                for uid in uids:
+                    header, reason = wanted[uid]
+                    content = bodies.get(uid)
+                    if uid not in small:
+                        why = f"{header.size} bytes are more than max_message_mb allows"
+                        self.store.unfetchable(header.key, why, now)
+                    elif content is None:
+                        self.store.pending(header.key, "the server did not give its text", now)
+                    else:
+                        raw = RawMessage(
+                            source=f"{account.name}:{header.key.mailbox}", content=content,
+                            received_at=header.received_at, account=account.name, key=header.key,
+                        )  # fmt: skip
+                        self.document(account, raw, reason, report)
+
+    def document(self, account: Account, raw: RawMessage, reason: str, report: Report) -> None:
+        """Read one message and commit all that it changes; bytes that were concluded before change nothing again."""
+        from mailrules.pipeline import Ingest, conclude, read
+
+        now = self.clock()
+        reading = read(raw, self.rules, receiver=account.receiver, developers=self.config.world.developers)
+        with self.store.transaction():
+            ledger = self.store.ledger()
+            if self.store.known(reading.digest):
+                ingest = Ingest(ledger=ledger, reading=reading)
+            else:
+                ingest = conclude(reading, ledger, self.rules, self.config.world, now)
+                report.notices += sum(n.status in ("read", "unparsed") for n in reading.notices)
+            report.new_effects += self._commit(ingest, now, reason)
+
+    def tick(self) -> None:
+        """Let time pass; nothing is written where nothing is due."""
+        from mailrules.pipeline import tick
+
+        now = self.clock()
+        ingest = tick(self.store.ledger(), self.rules, self.config.world, now)
+        if ingest.authorizations or ingest.obligations or any(e.key not in self._keys for e in ingest.effects):
+            with self.store.transaction():
+                self._commit(tick(self.store.ledger(), self.rules, self.config.world, now), now)
+
+    def _commit(self, ingest: Ingest, now: datetime, reason: str = "") -> int:
+        new = {e.key: e for e in reversed(ingest.effects) if e.key not in self._keys}
+        self.new.extend(reversed(new.values()))
+        self._keys.update(new)
+        self.events.extend(ingest.events)
+        return self.store.commit(ingest, now=now.isoformat(), reason=reason)
+
+
+def _chunks(items: list[int], size: int) -> Iterator[list[int]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

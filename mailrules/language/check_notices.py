@@ -1,0 +1,108 @@
+"""Systems and notices: names, types, date formats, holes.
+
+In: a Session with everything defined, one system or notice. Out: problems in the session.
+May not live here: rules, tests, how a wording is matched.
+"""
+
+from __future__ import annotations
+
+import re
+
+from mailrules.language import ast
+from mailrules.language.ast import Span
+from mailrules.language.session import Session
+from mailrules.language.speller import suggestion
+
+_DATE_FORMAT = re.compile(r"(?=.*YYYY)(?=.*M)(?=.*D)(?:YYYY|MM|DD|M|D|[^A-Za-z0-9])+")
+
+
+def check_system(session: Session, system: ast.System) -> None:
+    """Check the systems that a system yields to."""
+    for name in system.yields_to:
+        if name.value not in session.systems or name.value == system.name.value:
+            others = set(session.systems) - {system.name.value}
+            session.say("E010", name.span, f"there is no other system `{name.value}`", suggestion(name.value, others))
+
+
+def check_notice(session: Session, notice: ast.NoticeDefinition) -> None:
+    """Check one notice with all its wordings, also those added by other files."""
+    if notice.system.value not in session.systems:
+        session.say(
+            "E010",
+            notice.system.span,
+            f"there is no system `{notice.system.value}`",
+            suggestion(notice.system.value, session.systems),
+        )
+    fields = {f.name.value: f for f in notice.fields}
+    for field in notice.fields:
+        _reserved(session, field.name.value, field.name.span)
+        _type(session, field.type.value, field.type.span)
+        if field.type.value == "date" and field.format:
+            _date_format(session, field.format.value, field.format.span)
+    if not notice.wordings:
+        session.say(
+            "E007",
+            notice.kind.span,
+            f"the notice `{notice.kind.value}` has no wording, so nothing can ever be one",
+            "add `wording en { … }`",
+        )
+    for wording in notice.wordings:
+        _check_wording(session, notice, wording, fields)
+
+
+def _check_wording(
+    session: Session, notice: ast.NoticeDefinition, wording: ast.Wording, fields: dict[str, ast.FieldDefinition]
+) -> None:
+    if not any(not clause.optional for clause in wording.clauses):
+        session.say(
+            "E007",
+            wording.language.span,
+            f"nothing in the wording `{wording.language.value}` must be found, so it would fit every mail",
+            "give it a `subject`, `line` or `says` without `maybe`",
+        )
+    for name, _ in wording.constants:
+        if name.value not in fields:
+            session.say(
+                "E007",
+                name.span,
+                f"`{name.value}` is no field of `{notice.kind.value}`",
+                suggestion(name.value, fields),
+            )
+    for clause in wording.clauses:
+        for hole in clause.pattern.pieces:
+            if isinstance(hole, str):
+                continue
+            if hole.type:
+                _reserved(session, hole.name, clause.pattern.span)
+                _type(session, hole.type, clause.pattern.span)
+                if hole.type == "date" and hole.format:
+                    _date_format(session, hole.format, clause.pattern.span)
+            elif hole.name not in fields:
+                session.say(
+                    "E007",
+                    clause.pattern.span,
+                    f"`{hole.name}` is no field of `{notice.kind.value}`",
+                    suggestion(hole.name, fields) + "; or give its type here: {" + hole.name + ": text}",
+                )
+
+
+def _date_format(session: Session, form: str, span: Span) -> None:
+    if not _DATE_FORMAT.fullmatch(form):
+        session.say("E014", span, f"`{form}` is no date format", 'made of YYYY, MM, DD, M and D, such as "D.M.YYYY"')
+
+
+def _reserved(session: Session, name: str, span: Span) -> None:
+    # why: in `trust is bound` the word must stay a word; a field `bound` would let the mail say what it means
+    words = {*session.words.trust, *session.words.states, *session.systems, "yes", "no", "nothing"}
+    if name in words.union(*(fact.values for fact in session.words.facts.values())):
+        session.say(
+            "E016",
+            span,
+            f"`{name}` is a word that conditions compare with, so no field may be called so",
+            f"call it `{name}_text`",
+        )
+
+
+def _type(session: Session, name: str, span: Span) -> None:
+    if name not in session.words.field_types:
+        session.say("E014", span, f"there is no type `{name}`", suggestion(name, session.words.field_types))

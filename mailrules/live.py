@@ -1,0 +1,104 @@
+"""The gate that rules pass before they go live: every file read, every problem told, every test of theirs green.
+
+In: a Config, the store, the present instant as text. Out: RuleSets, or the ConfigError why today's may not go live.
+May not live here: the clock, the language itself (ruleset.py), mail.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mailrules.config import Config
+from mailrules.errors import ConfigError
+from mailrules.store import Store
+
+if TYPE_CHECKING:
+    from mailrules.language.story import MailStep
+    from mailrules.ruleset import RuleSet
+
+
+def rule_texts(config: Config) -> list[tuple[str, str]]:
+    """Return (path as a person would name it, text) of the shipped notices and then the user's files."""
+    from mailrules.shipped import shipped_rules
+
+    files = list(shipped_rules())
+    for path in config.rule_files():
+        shown = path.relative_to(config.folder) if path.is_relative_to(config.folder) else path
+        try:
+            files.append((str(shown), path.read_text(encoding="utf-8-sig")))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path} cannot be read: {error}") from error
+    return files
+
+
+def load_rules(files: list[tuple[str, str]], config: Config | None) -> RuleSet:
+    """Parse and check rule files with the names that the configuration gives."""
+    from mailrules.ruleset import load
+    from mailrules.shipped import grammar_text
+
+    if config is None:
+        return load(files, grammar_text())
+    scripts = {name: script.changes_nothing for name, script in config.world.scripts.items()}
+    return load(files, grammar_text(), people=config.world.people, scripts=scripts)
+
+
+def live_rules(config: Config, store: Store, now: str) -> tuple[RuleSet, ConfigError | None]:
+    """Return the rules to poll with: today's where they check and their tests pass, else the last good ones and why.
+
+    Raises ConfigError where there are no good ones to fall back on.
+    """
+    import json
+
+    files = rule_texts(config)
+    rules = load_rules(files, config)
+    error = why_not_live(rules, config.folder, files, store, now)
+    if error is None:
+        text = json.dumps(files)
+        if store.meta_get("rules") != text:  # why: a poll that finds nothing new does not write it down again
+            store.meta_set("rules", text, now)
+        return rules, None
+    last = store.meta_get("rules")
+    if last is None:
+        raise error
+    return load_rules([(path, text) for path, text in json.loads(last)], config), error
+
+
+def why_not_live(
+    rules: RuleSet, folder: Path, files: list[tuple[str, str]], store: Store | None = None, now: str = ""
+) -> ConfigError | None:
+    """Return why a rule set may not go live: an error in it, or a test of its own that fails."""
+    from mailrules.language.problems import render_problem
+    from mailrules.ruletests import run_tests
+
+    if rules.errors:
+        shown = "\n\n".join(render_problem(p, rules.sources.get(p.span.file, "")) for p in rules.errors)
+        return ConfigError(
+            f"{len(rules.errors)} problem{'s' if len(rules.errors) > 1 else ''} in the rules\n\n{shown}",
+            help="`mailrules check` shows them again",
+        )
+    tested = hashlib.sha256(repr(files).encode()).hexdigest()
+    if store is not None and store.meta_get("tested") == tested:
+        return None
+    failed = [r for r in run_tests(rules, mail_of_test(folder)) if r.failures]
+    if failed:
+        lines = [f'test "{r.name}": {r.failures[0]}' for r in failed[:5]]
+        return ConfigError(
+            "\n".join([f"{len(failed)} of the rules' own tests fail", *lines]), help="`mailrules test` shows all of it"
+        )
+    if store is not None:
+        store.meta_set("tested", tested, now)
+    return None
+
+
+def mail_of_test(folder: Path) -> Callable[[MailStep, str], bytes]:
+    """Return the function that finds a test's mail: inline, or a file relative to its rules file."""
+
+    def bytes_of(step: MailStep, rules_path: str) -> bytes:
+        if step.path is None:
+            return step.inline.value.encode() if step.inline else b""
+        return ((folder / rules_path).parent / step.path.value).read_bytes()
+
+    return bytes_of

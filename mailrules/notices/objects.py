@@ -1,0 +1,178 @@
+"""What one text gives for one wording: an object for each authorization it speaks of, with its values.
+
+In: a Text, a CompiledWording. Out: Objects, each with what was read and what is missing.
+May not live here: which wording wins, joining of parts, anything about one particular system.
+
+Several objects or one contradiction? A text is parted only where it is beyond doubt that it lists several:
+- rows of a table, under headings that at least two clauses of the wording know;
+- a digest: each clause `line` with a hole that must be found stands equally often, at least twice, in the same turn, so
+  that every object has a complete set of its own; and what tells authorizations apart (IDENTITY) differs.
+Anything else (two dates for one id, two ids and one date, a second half of a set) is one object that contradicts
+itself. Objects of the same identity are one object, and must agree.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from mailrules.notices.fields import Unreadable, normalize, read_value
+from mailrules.notices.groups import Text
+from mailrules.notices.notice import Evidence
+from mailrules.notices.patterns import CompiledClause, CompiledWording, HoleType
+from mailrules.notices.search import Found, Hit, Searched
+from mailrules.notices.tables import Row
+
+IDENTITY = ("developer_id", "developer")
+"""The fields that tell one authorization from another, the better one first."""
+MAX_OBJECTS = 200
+_OPEN_DATE = re.compile(r"(?<!D)D\Z|(?<!M)M\Z")
+
+
+@dataclass(slots=True)
+class Reading:
+    """What was read for one wording in one place. `found` counts the clauses that must be found and were."""
+
+    values: dict[str, dict[str, Evidence]] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    missing: list[CompiledClause] = field(default_factory=list)
+    found: int = 0
+
+    def read(self, clauses: Sequence[CompiledClause], own: Searched, shared: Searched | None = None) -> Reading:
+        """Read all clauses, in `own` or, where a clause is not found there, in the text around it."""
+        beside = False
+        below: list[Found] = []
+        for clause in clauses:
+            hits = own.find(clause) or (shared.find(clause) if shared else [])
+            if hits:
+                self.found += not clause.optional
+            elif not clause.optional:
+                self.missing.append(clause)
+            for hit in hits:
+                for value in hit.values:
+                    beside = beside or (clause.label is not None and not value.below)
+                    if value.below and value.hole.type == "text":
+                        below.append(value)
+                    else:
+                        self._take(value, optional=clause.optional)
+        for value in below:
+            if beside:
+                # why: labels have their values beside them here, so what is under a bare label is something else
+                self.problems.append(f"{value.hole.field}: nothing stands beside its label")
+            else:
+                self._take(value, optional=False)
+        return self
+
+    def _take(self, found: Found, *, optional: bool) -> None:
+        hole = found.hole
+        if optional and not normalize(found.text).strip("-–—−/."):
+            return
+        if found.cut and open_ended(hole):
+            self.problems.append(f"{hole.field}: the text stops behind `{found.text[:60]}`, which may be half a value")
+            return
+        value = read_value(hole.type, hole.format, found.text)
+        if isinstance(value, Unreadable):
+            self.problems.append(f"{hole.field}: {value.why}")
+            return
+        place = found.place
+        evidence = Evidence(field=hole.field, part=place.part, line=place.line, column=place.column, text=found.text)
+        self.values.setdefault(hole.field, {}).setdefault(value, evidence)
+
+
+@dataclass(slots=True)
+class Object:
+    """One object: `key` tells it from the others of its text, None for the only one; `line` is where it begins."""
+
+    reading: Reading
+    line: int
+    key: str | None = None
+
+
+def open_ended(hole: HoleType) -> bool:
+    """Whether the beginning of a value may be a value, too: of a date only where its day or month may have one digit."""
+    return hole.type != "date" or _OPEN_DATE.search(hole.format or "YYYY-MM-DD") is not None
+
+
+def objects_of(text: Text, wording: CompiledWording) -> tuple[list[Object], bool]:
+    """Return the objects of one text, and whether there are more than MAX_OBJECTS."""
+    rows, inside = text.tables.rows(wording.body, MAX_OBJECTS)
+    if rows:
+        around = text.searched.some([i for i in range(len(text.searched.lines)) if i not in inside])
+        found = [made for row in rows[:MAX_OBJECTS] if (made := _of_row(row, wording, around))]
+        return _joined(found), len(rows) > MAX_OBJECTS
+    blocks = _blocks(text.searched, wording)
+    if not blocks:
+        return [Object(Reading().read(wording.body, text.searched), 0)], False
+    head = text.searched.some(range(blocks[0].start))
+    found = []
+    for block in blocks[:MAX_OBJECTS]:
+        reading = Reading().read(wording.body, text.searched.some(block), head)
+        found.append(Object(reading, block.start, _key(reading, block.start)))
+    return _joined(found), len(blocks) > MAX_OBJECTS
+
+
+def _of_row(row: Row, wording: CompiledWording, around: Searched) -> Object | None:
+    """Return the object of a row; None where the row says something else under the headings that the wording knows."""
+    if row.fault:
+        return Object(Reading(problems=[row.fault]), row.index, f"row {row.index}")
+    reading = Reading().read(wording.body, Searched(row.lines), around)
+    if any(clause.label is None and clause.heading in row.headings for clause in reading.missing):
+        return None
+    return Object(reading, row.index, _key(reading, row.index))
+
+
+def _key(reading: Reading, line: int) -> str:
+    for name in IDENTITY:
+        if values := reading.values.get(name):
+            return " ".join(sorted(values))
+    return f"line {line}"
+
+
+def _joined(objects: list[Object]) -> list[Object]:
+    """Return the objects with those of one identity made one, which then must agree."""
+    joined: dict[str | None, Object] = {}
+    for one in objects:
+        first = joined.setdefault(one.key, one)
+        if first is one:
+            continue
+        for name, values in one.reading.values.items():
+            for value, place in values.items():
+                first.reading.values.setdefault(name, {}).setdefault(value, place)
+        first.reading.problems += one.reading.problems
+    return list(joined.values())
+
+
+def _blocks(text: Searched, wording: CompiledWording) -> list[range]:
+    """Return the line ranges of a digest's objects, [] where the text is not beyond doubt a digest."""
+    required = [c for c in wording.body if c.place == "line" and c.holes and not c.optional]
+    identity = next((c for name in IDENTITY for c in required if any(h.field == name for h in c.holes)), None)
+    if identity is None or len(text.find(identity)) < 2:
+        return []
+    count = len(text.find(identity))
+    hits = {id(c): text.find(c) for c in wording.body if len(text.find(c)) == count}
+    if any(id(clause) not in hits for clause in required) or not _differ(text.find(identity)):
+        return []
+    for first in sorted(hits.values(), key=lambda found: found[0].line):
+        starts = [hit.line for hit in first]
+        ends = [*starts[1:], len(text.lines)]
+        turns = all(
+            start <= hit.line < end
+            for clause in required
+            for start, end, hit in zip(starts, ends, hits[id(clause)], strict=True)
+        )
+        if turns:
+            return [range(start, end) for start, end in zip(starts, ends, strict=True)]
+    return []
+
+
+def _differ(hits: Sequence[Hit]) -> bool:
+    """Whether at least two different identities can be read."""
+    readable = set()
+    for hit in hits:
+        for value in hit.values:
+            if value.hole.field in IDENTITY:
+                read = read_value(value.hole.type, value.hole.format, value.text)
+                if not isinstance(read, Unreadable):
+                    readable.add(read)
+    return len(readable) > 1

@@ -1,0 +1,193 @@
+"""Clauses against lines: where each is found, and the raw values that stand in its holes.
+
+In: Lines and compiled clauses. Out: Hits with the place of every value.
+May not live here: reading of values, which wording wins.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from mailrules.language.values import fold_with_map
+from mailrules.notices.lines import Line
+from mailrules.notices.notice import Place
+from mailrules.notices.patterns import INDEXED, CompiledClause, HoleType, squeeze
+
+MAX_LINE = 2000
+"""A longer line is prose: only `says` is tried on it."""
+MAX_HITS = 1000
+_EDGE = " \t\n\xa0*_|:"
+_STOPS = ".,;。"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One value found: its raw text and place. `below` a label, not beside it; `cut` where the text just stops behind."""
+
+    hole: HoleType
+    text: str
+    place: Place
+    below: bool = False
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One match of a clause: the index of the line it begins on, and its values."""
+
+    line: int
+    values: tuple[Found, ...]
+
+
+class Searched:
+    """Lines made ready to be searched by many clauses: folded once, indexed by how they begin."""
+
+    def __init__(self, lines: Sequence[Line], folded: Sequence[str] | None = None) -> None:
+        self.lines = list(lines)
+        self.folded = list(folded) if folded is not None else [_folded(line)[0] for line in self.lines]
+        bodies = [text.lstrip("> ") for text in self.folded]
+        self._starts: list[int] = []
+        pieces: list[str] = []
+        at = 0
+        for body in bodies:
+            if pieces and body and not _written_together(pieces[-1], body):
+                pieces.append(" ")
+                at += 1
+            self._starts.append(at)
+            pieces.append(body)
+            at += len(body)
+        self.running = "".join(pieces)
+        self._squeezed = squeeze(self.running)
+        self._begins: dict[str, list[int]] | None = None
+        self._known: dict[int, list[Hit]] = {}
+        self._maps: dict[int, list[int]] = {}
+
+    def some(self, indexes: Sequence[int]) -> Searched:
+        """Return some of the lines, ready to be searched."""
+        return Searched([self.lines[i] for i in indexes], [self.folded[i] for i in indexes])
+
+    def find(self, clause: CompiledClause) -> list[Hit]:
+        """Return the matches of a clause in the order of the text, MAX_HITS at most."""
+        known = self._known.get(id(clause))
+        if known is None:
+            known = []
+            if clause.must in self._squeezed:
+                for hit in self._says(clause) if clause.place == "says" else self._lines(clause):
+                    known.append(hit)
+                    if len(known) == MAX_HITS:
+                        break
+            self._known[id(clause)] = known
+        return known
+
+    def _says(self, clause: CompiledClause) -> Iterator[Hit]:
+        for match in clause.pattern.finditer(self.running):
+            values = tuple(self._running(hole, *match.span(n)) for n, hole in enumerate(clause.holes, 1))
+            yield Hit(self._line_at(match.start()), values)
+
+    def _lines(self, clause: CompiledClause) -> Iterator[Hit]:
+        empty: list[Hit] = []
+        filled = False
+        for index in self._beginning(clause.begins):
+            folded = self.folded[index]
+            if len(folded) > MAX_LINE:
+                continue
+            if match := clause.pattern.fullmatch(folded):
+                filled = True
+                yield Hit(
+                    index, tuple(self.value(index, hole, *match.span(n)) for n, hole in enumerate(clause.holes, 1))
+                )
+            elif clause.label and clause.label.fullmatch(folded):
+                below = self._below(clause, index)
+                if below.text:
+                    filled = True
+                    yield Hit(index, (below,))
+                else:
+                    empty.append(Hit(index, (below,)))
+        if not filled:
+            yield from empty
+
+    def _below(self, clause: CompiledClause, index: int) -> Found:
+        """Return the value on the line under a label, empty where that line is none of the label's."""
+        hole, label = clause.holes[0], self.lines[index]
+        nothing = Found(hole, "", label.place(len(label.text) - 1))
+        if "\t" in label.text.rstrip(" ") or index + 1 == len(self.lines):
+            return nothing
+        under = self.lines[index + 1]
+        if under.number != label.pieces[-1][1] + 1 or under.part != label.part or len(under.text) > MAX_LINE:
+            return nothing
+        if clause.stop and clause.stop.match(self.folded[index + 1]):
+            return nothing
+        start = len(under.text) - len(under.text.lstrip("> \t|*_:"))
+        return _trimmed(hole, under, start, len(under.text), below=True)
+
+    def _beginning(self, begins: str) -> Sequence[int]:
+        if len(begins) < INDEXED:
+            return range(len(self.folded))
+        if self._begins is None:
+            self._begins = {}
+            for index, folded in enumerate(self.folded):
+                self._begins.setdefault(squeeze(folded.lstrip(" >*_|•·:-")[:24])[:INDEXED], []).append(index)
+        return self._begins.get(begins, ())
+
+    def _map(self, index: int) -> list[int]:
+        if index not in self._maps:
+            self._maps[index] = _folded(self.lines[index])[1]
+        return self._maps[index]
+
+    def _line_at(self, offset: int) -> int:
+        return bisect_right(self._starts, offset) - 1
+
+    def value(self, index: int, hole: HoleType, start: int, end: int) -> Found:
+        """Return what stands between two places of a folded line."""
+        places = self._map(index)
+        return _trimmed(hole, self.lines[index], places[start], places[end - 1] + 1)
+
+    def _running(self, hole: HoleType, start: int, end: int) -> Found:
+        """Return a value of the running text; it may go over several lines."""
+        first, last = self._line_at(start), self._line_at(end - 1)
+        pieces: list[Found] = []
+        for index in range(first, last + 1):
+            folded = self.folded[index]
+            skipped = len(folded) - len(folded.lstrip("> "))
+            low = max(start - self._starts[index], 0) + skipped
+            high = min(end - self._starts[index] + skipped, len(folded))
+            if low < high:
+                places = self._map(index)
+                pieces.append(_trimmed(hole, self.lines[index], places[low], places[high - 1] + 1))
+        if not pieces:
+            return Found(hole, "", self.lines[first].place(0))
+        text = pieces[0].text
+        for before, piece in pairwise(pieces):
+            text += piece.text if _written_together(before.text, piece.text) else f" {piece.text}"
+        return Found(hole, text.strip(), pieces[0].place, cut=pieces[-1].cut)
+
+
+def _written_together(before: str, after: str) -> bool:
+    """Whether a line break between two texts stands for nothing: in the middle of Chinese or Japanese."""
+    return (
+        bool(before and after)
+        and before[-1] > "\u2e7f"
+        and after[0] > "\u2e7f"
+        and (unicodedata.east_asian_width(before[-1]) in "WF" and unicodedata.east_asian_width(after[0]) in "WF")
+    )
+
+
+def _folded(line: Line) -> tuple[str, list[int]]:
+    if "\t" in line.text:
+        return fold_with_map(line.text.replace("\t", ":"))
+    return fold_with_map(line.text)
+
+
+def _trimmed(hole: HoleType, line: Line, start: int, end: int, *, below: bool = False) -> Found:
+    """Return the value between two offsets without the marks and stops around it; a name may end with a point."""
+    raw = line.text[start:end]
+    bare = raw.rstrip(_EDGE)
+    bare = bare.rstrip("。;") if hole.type == "text" else bare.rstrip(_STOPS + _EDGE)
+    text = bare.lstrip(_EDGE)
+    begin = start + len(bare) - len(text)
+    cut = line.open and not line.text[start + len(bare) :].strip(_EDGE + _STOPS)
+    return Found(hole, text, line.place(min(begin, max(len(line.text) - 1, 0))), below, cut)
