@@ -93,13 +93,17 @@ def arguments(rule: Rule, call: ActionCall, kind: ActionKind, situation: Situati
 
 def _about(facts: Mapping[str, Any], rule: Rule) -> str:
     """Return what a person needs to act: which authorization, until when, where, by whom and how it is renewed."""
-    lines = [
-        f"Authorization: {facts['developer']}"
-        + (f" (Developer ID {facts['developer_id']})" if facts["developer_id"] else ""),
-        f"Account: {facts['account']}",
-        f"Expires: {facts['expires'] or 'no date was given'}",
-        f"Trust: {facts['trust']}",
-    ]
+    number = f" (Developer ID {facts['developer_id']})" if facts["developer_id"] else ""
+    lines = [f"Account: {facts['account']}", f"Trust: {facts['trust']}"]
+    if facts.get("subject"):
+        lines.append(f"Mail: {facts['subject']}")
+    if facts.get("reason"):
+        lines.append(f"Not read, because: {facts['reason']}")
+    if facts["developer"]:
+        lines[:0] = [
+            f"Authorization: {facts['developer']}{number}",
+            f"Expires: {facts['expires'] or 'no date was given'}",
+        ]
     if facts["renew_at"]:
         lines.append(f"Renew at: {facts['renew_at']}")
     if facts["renew_by"]:
@@ -110,6 +114,10 @@ def _about(facts: Mapping[str, Any], rule: Rule) -> str:
         lines.append(f"Rule looked after by: {rule.owner.value}")
     if rule.runbook:
         lines.append(f"Runbook: {rule.runbook.value}")
+    if facts.get("difference"):
+        lines.append(f"\nWhat is different from the nearest wording:\n{facts['difference']}")
+    if facts.get("draft"):
+        lines.append(f"\nA wording that would read it; look at it, then paste it into a rules file:\n{facts['draft']}")
     return "\n".join(lines)
 
 

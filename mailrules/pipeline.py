@@ -135,13 +135,24 @@ def _sighting(
         developer=notice.fields.get("developer") or (system.title.value if system else ""),
         region=notice.region or account.region, expires=notice.fields.get("expires"), trust=notice.trust,
         message=reading.digest, at=now.isoformat(), today=now.astimezone(account.zone).date(),
-        status=notice.fields.get("status", ""), granted=notice.fields.get("granted"),
-        confirmed=notice.fields.get("confirmed"), written=written.astimezone(account.zone).date() if written else None,
+        status="" if _outweighed(notice, reading.notices) else notice.fields.get("status", ""),
+        granted=notice.fields.get("granted"), confirmed=notice.fields.get("last_confirmed"), written=written.astimezone(account.zone).date() if written else None,
         quiet=timedelta(**{shows.unit: shows.amount}) if shows else None,
         yields=frozenset(n.value for n in system.yields_to) if system else frozenset(),
         overrules=frozenset(s.name.value for s in rules.systems if name in [n.value for n in s.yields_to]),
     )  # fmt: skip
     return replace(seen, region=_region(ledger, seen, notice.region, account))
+
+
+def _outweighed(notice: Notice, others: tuple[Notice, ...]) -> bool:
+    """Whether a row's status is about an authorization that the same document warns of: then it is no evidence."""
+    return notice.kind == "authorization_status" and any(
+        other.status == "read"
+        and other.kind != "authorization_status"
+        and other.system == notice.system
+        and all(other.fields.get(name) == notice.fields.get(name) for name in ("developer_id", "developer"))
+        for other in others
+    )
 
 
 def _region(ledger: Ledger, seen: Sighting, told: str | None, account: AccountFacts) -> str | None:

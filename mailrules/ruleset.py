@@ -83,8 +83,14 @@ def load(
         parsed.append(file)
         problems.extend(found)
     definitions, found = check(parsed, vocabulary(people, scripts))
-    problems.extend(found)
-    problems.extend(_template_problems(definitions.rules))
+    templates = _template_problems(definitions.rules)
+    unreadable = {p.span for p in templates}
+    problems += [p for p in found if not (p.code == "E030" and p.span in unreadable)]
+    problems += templates
+    order = {path: number for number, (path, _) in enumerate(files)}
+    problems.sort(key=lambda p: (order.get(p.span.file, 0), p.span.line, p.span.column))
+    if any(p.is_error for p in problems):  # first what is wrong, then what is odd
+        problems = [p for p in problems if not p.code.startswith("W")]
     return RuleSet(
         definitions=definitions,
         index=RuleIndex(definitions.rules),
@@ -101,5 +107,7 @@ def _template_problems(rules: tuple[Rule, ...]) -> list[Problem]:
         for text in texts:
             why = problem(text.value) if "{" in text.value else ""
             if why:
-                found.append(Problem(code="E030", span=text.span, message=why))
-    return found
+                told = why.startswith("the template cannot")
+                help_ = "write {{ name }} for a fact, with two braces at each end" if told else "delete it"
+                found.append(Problem(code="E030", span=text.span, message=why, help=help_))
+    return list(dict.fromkeys(found))

@@ -7,7 +7,7 @@ May not live here: I/O, the clock, performing: a simulated effect is asked for o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -102,15 +102,31 @@ def play(steps: Iterable[Step], rules: RuleSet, world: World, until: datetime) -
         while due is not None and due < step.at:
             played.take(tick(played.ledger, rules, world, due), due)
             due = next(polls, None)
-        _play_one(step, played, rules, world)
-        played.take(tick(played.ledger, rules, world, step.at), step.at)
+        touched = _play_one(step, played, rules, world)
+        _look_at(touched, played, rules, world, step.at)
     while due is not None:
         played.take(tick(played.ledger, rules, world, due), due)
         due = next(polls, None)
     return played
 
 
-def _play_one(step: Step, played: Played, rules: RuleSet, world: World) -> None:
+def _look_at(touched: Collection[str], played: Played, rules: RuleSet, world: World, at: datetime) -> None:
+    """Let the `while` rules look at some authorizations only: the daily polls look at all, and are many times dearer."""
+    whole = played.ledger
+    authorizations = {name: whole.authorizations[name] for name in touched}
+    obligations = {key: owed for key, owed in whole.obligations.items() if owed.authorization in touched}
+    ingest = tick(replace(whole, authorizations=authorizations, obligations=obligations), rules, world, at)
+    played.take(ingest, at)
+    played.ledger = replace(
+        played.ledger,
+        authorizations={**whole.authorizations, **played.ledger.authorizations},
+        obligations={**whole.obligations, **played.ledger.obligations},
+    )
+
+
+def _play_one(step: Step, played: Played, rules: RuleSet, world: World) -> Collection[str]:
+    """Play one step; return the authorizations that it touched."""
+    before = played.ledger
     match step.what:
         case Reading() as reading if reading.raw.account in world.accounts:
             played.take(conclude(reading, played.ledger, rules, world, step.at), step.at, step.name)
@@ -124,6 +140,9 @@ def _play_one(step: Step, played: Played, rules: RuleSet, world: World) -> None:
                 played.unplayed += 1
         case _:
             played.unplayed += 1
+    after = played.ledger
+    changed_ones = {name for name, a in after.authorizations.items() if before.authorizations.get(name) is not a}
+    return changed_ones | {key[0] for key, owed in after.obligations.items() if before.obligations.get(key) is not owed}
 
 
 def _said(ledger: Ledger, said: Said, at: datetime, account: AccountFacts | None) -> Ledger:

@@ -121,6 +121,7 @@ def _of_mail(notice: Notice, message: Message, account: AccountFacts) -> dict[st
         "subject": message.subject, "sender.address": sender.address if sender else "",
         "sender.domain": sender.domain if sender else "", "sender.name": sender.name if sender else "",
         "body": "\n".join(part.text for part in message.parts)[:MAX_BODY], "forwarded": notice.forwarded,
+        "difference": notice.difference, "draft": notice.draft,
         "received": message.received_at.astimezone(account.zone).replace(second=0, microsecond=0),
     }  # fmt: skip
 

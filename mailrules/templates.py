@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from jinja2 import Template
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 MAX_OUTPUT = 10_000
@@ -38,6 +39,12 @@ def _environment() -> ImmutableSandboxedEnvironment:
     return environment
 
 
+@lru_cache(maxsize=1024)
+def _compiled(template: str) -> Template:
+    # why: a poll, and all the more a replay, renders one template again and again
+    return _environment().from_string(template)
+
+
 def problem(template: str) -> str:
     """Return the sentence why a template cannot be used, or "". Loops, arithmetic and calls are refused."""
     from jinja2 import TemplateError, nodes
@@ -49,6 +56,8 @@ def problem(template: str) -> str:
     for node in tree.find_all(nodes.Node):
         if type(node).__name__ not in _ALLOWED:
             return f"a template may not contain `{type(node).__name__.lower()}`; write {{{{ name }}}} or {{% if %}}"
+        if isinstance(node, nodes.Filter) and node.name not in _FILTERS:
+            return f"there is no filter `{node.name}`; there are {', '.join(_FILTERS)}"
     return ""
 
 
@@ -88,7 +97,7 @@ def render(template: str, facts: Mapping[str, object]) -> str:
         else:
             names[name] = shown(value)
     try:
-        text = _environment().from_string(template).render(names)
+        text = _compiled(template).render(names)
     except TemplateError as error:
         raise TemplateProblem(f"the template `{template[:60]}` cannot be filled: {error.message}") from error
     if len(text) > MAX_OUTPUT:

@@ -66,6 +66,8 @@ FACTS: tuple[Fact, ...] = (
     Fact("received", "instant", "when the mail came, in the account's time zone", needs="notice"),
     Fact("forwarded", "yes or no", "whether the notice came inside another mail", needs="notice"),
     Fact("reason", "text", "why a notice could not be read; empty otherwise", needs="notice"),
+    Fact("difference", "text", "how an unread notice differs from the nearest wording", needs="notice"),
+    Fact("draft", "text", "a wording that would read it, to be looked at and pasted into a rules file", needs="notice"),
 )
 
 

@@ -10,7 +10,9 @@ import typer
 
 from mailrules import config, errors
 from mailrules.cli.commands import app
+from mailrules.live import mail_of_test
 from mailrules.ruleset import load
+from mailrules.ruletests import run_tests
 from mailrules.shipped import grammar_text, shipped_rules
 from mailrules.vocabulary import ACTIONS, EVENTS, FACTS, FIELD_TYPES
 
@@ -77,6 +79,14 @@ def test_the_rules_in_a_page_check(page: Path) -> None:
     fences = re.findall(r"^```rules\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     rules = load([*shipped_rules(), (page.name, "\n".join(fences))], grammar_text())
     assert [(p.span.line, p.message) for p in rules.errors] == []
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if p.name != "tutorial.md"], ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_the_tests_in_a_page_pass(page: Path) -> None:  # those of the tutorial are run by test_tutorial.py
+    fences = re.findall(r"^```rules\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    rules = load([*shipped_rules(), (page.name, "\n".join(fences))], grammar_text())
+    results = [r for r in run_tests(rules, mail_of_test(page.parent)) if r.span.file == page.name]
+    assert [str(f) for r in results for f in r.failures] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())

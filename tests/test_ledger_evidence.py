@@ -221,6 +221,14 @@ def test_a_far_deadline_entered_by_hand_does_not_hide_an_episode() -> None:
     assert len(ledger.watched(only(ledger).id)) == 2
 
 
+def test_a_date_that_is_the_day_of_an_open_episode_does_not_end_it() -> None:
+    today = "2024-03-15"
+    for more in ({}, {"system": "accountone", "yields": frozenset({"amazon"})}):
+        ledger = told(seen(sight(), token_error(today)), sight("2024-03-16", expires=today, **more))
+        assert (owed(ledger, today).dated, owed(ledger, today).state) == (False, "open")
+        assert standing(ledger, "2024-03-16") == "expired"
+
+
 def test_a_first_reminder_is_no_evidence_against_an_open_episode() -> None:
     ledger = seen(token_error("2024-03-11"), sight("2024-03-12"))
     assert owed(ledger, "2024-03-11").state == "open"

@@ -130,6 +130,33 @@ def test_another_number_in_the_subject_changes_no_value(tmp_path: Path) -> None:
     assert not wrong, f"{len(wrong)} of {len(every)}\n" + "\n".join(wrong[:20])
 
 
+def test_another_number_in_the_subject_is_noted_where_the_day_of_writing_is_known(tmp_path: Path) -> None:
+    known = [c for c in other_number_in_the_subject() if c.techniques["forward"] in ("none", "attachment")]
+    dated = [c for c in known if c.path.endswith(".eml")]
+    assert dated
+    for number, case in enumerate(dated):
+        path = written(case, tmp_path / str(number))
+        notes = [n.notes for raw in documents(str(path), io.BytesIO()) for n in read(raw, RULES).notices]
+        assert all(any("77" in note for note in some) for some in notes), case.name
+
+
+def test_every_value_has_the_place_where_it_stands(tmp_path: Path) -> None:
+    told = 0
+    for number, case in enumerate(cases()[::4]):
+        for raw in documents(str(written(case, tmp_path / str(number))), io.BytesIO()):
+            reading = read(raw, RULES)
+            lines = {part.path: part.text.split("\n") for part in reading.message.parts}
+            for notice in reading.notices:
+                if notice.status != "read":
+                    continue
+                assert {e.field for e in notice.evidence} == set(notice.fields) - {"status"}, case.name
+                own = [e for e in notice.evidence if not reading.message.attached and e.part in lines]
+                for e in own:
+                    assert lines[e.part][e.line - 1][e.column - 1 :].startswith(e.text.split()[0][:3]), (case.name, e)
+                told += len(own)
+    assert told > 300
+
+
 def test_no_look_alike_is_taken_for_a_notice(tmp_path: Path) -> None:
     every = list(look_alikes())
     wrong = []

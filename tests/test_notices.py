@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
 
+from mailrules.mail.auth import Receiver
 from mailrules.mail.message import RawMessage
+from mailrules.mail.parse import parse_message
 from mailrules.notices.notice import Notice
+from mailrules.notices.objects import MAX_OBJECTS
+from mailrules.notices.recognize import recognize
 from mailrules.pipeline import Reading, read
 from mailrules.ruleset import load
 from mailrules.shipped import grammar_text, shipped_rules
@@ -88,7 +94,11 @@ def test_what_contradicts_itself_is_unparsed_with_its_reason_and_gives_no_value(
             "You have 30 days remaining to rotate your Login with Amazon (LWA) credentials.",
             "lwa_secret_rotation",
         ),
-        ("Action", "Login With Amazon (LWA) Client secret for your application(s) will expire in less than 30 days.", "lwa_secret_rotation"),
+        (
+            "Action",
+            "Login With Amazon (LWA) Client secret for your application(s) will expire in less than 30 days.",
+            "lwa_secret_rotation",
+        ),
         ("Notice: MWS deactivation", "x", "mws_key_deactivation"),
         ("Mitteilung: Amazon MWS-Deaktivierung", "x", "mws_key_deactivation"),
         ("[Action Required] Appstore Listing Submission Authorization Limit", "x", "appstore_authorization_limit"),
@@ -133,3 +143,229 @@ def test_a_notice_whose_only_id_is_hidden_is_unparsed() -> None:
     text = html_text("2024-04-10").replace(DEVELOPER_ID, f'<span style="display:none">{DEVELOPER_ID}</span>')
     found = one(mail(part(text, "html", "8bit")))
     assert (found.status, dict(found.fields)) == ("unparsed", {})
+
+
+# --- several notices, forwards, cross-checks, unseen languages -----------------------------------------------------
+
+SENTENCE = "The provider listed below has access to your account. That access will expire on {expires}.\n"
+BLOCK = "Developer ID: {id}\nDeveloper nickname: {name}\nAccess expiration date: {expires}\n"
+ONE = {"id": "446453545547", "name": "Never Settle", "expires": "2024-04-10"}
+TWO = {"id": "525964794073", "name": "Shippinno", "expires": "2025-01-31"}
+
+
+def plain(text: str, subject: str = "Summary", sender: str = "seller-notification@amazon.com") -> bytes:
+    return (
+        f"From: {sender}\nSubject: {subject}\nDate: Mon, 11 Mar 2024 08:00:00 +0000\n"
+        f"Content-Type: text/plain; charset=utf-8\n\n{text}"
+    ).encode()
+
+
+def item(values: dict[str, str]) -> str:
+    return SENTENCE.format(**values) + "\n" + BLOCK.format(**values) + "\n"
+
+
+def values_of(notices: Sequence[Notice]) -> list[tuple[str, str, str, str]]:
+    return [(n.path, n.fields["developer_id"], n.fields["developer"], n.fields["expires"]) for n in notices]
+
+
+def test_a_digest_gives_one_notice_for_each_authorization() -> None:
+    found = reading(plain(item(ONE) + item(TWO))).notices
+    assert values_of(found) == [("#notice1", *ONE.values()), ("#notice2", *TWO.values())]
+    assert [e.line for e in found[1].evidence if e.field == "developer_id"] == [9]
+
+
+def test_the_same_authorization_twice_is_one_notice() -> None:
+    assert values_of(reading(plain(item(ONE) + item(ONE))).notices) == [("", *ONE.values())]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        item(ONE) + item({**ONE, "expires": "2025-01-31"}),
+        item(ONE) + BLOCK.splitlines()[0].format(**TWO) + "\n",
+        item(ONE) + BLOCK.splitlines()[2].format(**TWO) + "\n",
+        item(ONE) + "\n".join(BLOCK.format(**TWO).splitlines()[:2]) + "\n",
+        SENTENCE.format(**ONE)
+        + BLOCK.format(**ONE).replace("446453545547", "446453545547\nDeveloper ID: 525964794073"),
+    ],
+)
+def test_a_contradiction_is_never_parted_into_two_notices(text: str) -> None:
+    found = one(plain(text))
+    assert (found.status, dict(found.fields)) == ("unparsed", {})
+    assert "said differently" in found.reason
+
+
+def test_one_sided_parts_of_a_digest_are_unparsed() -> None:
+    html = f"<pre>{item(ONE)}{item(TWO)}</pre>"
+    other = {**TWO, "id": "090411894172"}
+    parts = both(part(item(ONE) + item(other), "plain", "8bit"), part(html, "html", "8bit"))
+    found = one(mail(parts))
+    assert (found.status, dict(found.fields)) == ("unparsed", {})
+
+
+HEADINGS = ("Developer ID", "Developer nickname", "Status", "Authorization date", "Expiration date")
+ROWS = [
+    ("4464-5354-5547", "Never Settle", "Active", "2023-04-10", "2024-04-10"),
+    ("5259-6479-4073", "Shippinno", "Active", "2024-01-31", "2025-01-31"),
+]
+
+
+@pytest.mark.parametrize("form", ["tabs", "bars", "html"])
+def test_each_row_of_a_table_is_a_notice_that_points_at_its_cells(form: str) -> None:
+    if form == "html":
+        rows = "".join(f"<tr>{''.join(f'<td>{c}</td>' for c in row)}</tr>" for row in (HEADINGS, *ROWS))
+        raw = RawMessage(
+            source="x", content=f"<table>{rows}</table>".encode(), received_at=WHEN, media_type="text/html"
+        )
+    else:
+        text = "\n".join("\t".join(r) if form == "tabs" else f"| {' | '.join(r)} |" for r in (HEADINGS, *ROWS)) + "\n"
+        raw = RawMessage(source="x", content=text.encode(), received_at=WHEN, media_type="text/plain")
+    result = read(raw, RULES)
+    assert [(n.status, n.fields["developer_id"], n.fields["expires"]) for n in result.notices] == [
+        ("read", "446453545547", "2024-04-10"),
+        ("read", "525964794073", "2025-01-31"),
+    ]
+    lines = result.message.parts[0].text.split("\n")
+    for found in result.notices:
+        for place in found.evidence:
+            assert lines[place.line - 1][place.column - 1 :].startswith(place.text)
+
+
+def test_a_row_with_a_missing_cell_gives_no_value_of_its_neighbor() -> None:
+    text = "\n".join("\t".join(r) for r in (HEADINGS, ("4464-5354-5547", "Active", "2023-04-10", "2024-04-10"))) + "\n"
+    (found,) = read(
+        RawMessage(source="x", content=text.encode(), received_at=WHEN, media_type="text/plain"), RULES
+    ).notices
+    assert (found.status, dict(found.fields)) == ("unparsed", {})
+    assert "4 cells" in found.reason
+
+
+def test_more_objects_than_the_cap_are_said_to_be_more() -> None:
+    rows = [(f"{446453545547 + n}", f"Tool {n}", "Active", "2023-04-10", "2024-04-10") for n in range(MAX_OBJECTS + 50)]
+    text = "\n".join("\t".join(r) for r in (HEADINGS, *rows)) + "\n"
+    found = read(
+        RawMessage(source="x", content=text.encode(), received_at=WHEN, media_type="text/plain"), RULES
+    ).notices
+    assert [n.status for n in found] == ["read"] * MAX_OBJECTS + ["unparsed"]
+    assert "more than 200" in found[-1].reason
+
+
+HEADS = {
+    "gmail en": "---------- Forwarded message ---------\nFrom: {s}\nDate: Mon, Mar 11, 2024 at 8:00 AM\nSubject: {t}\nTo: <a@shop.example>\n\n",
+    "gmail de": "---------- Forwarded message ---------\nVon: {s}\nDate: Mo., 11. März 2024 um 08:00 Uhr\nSubject: {t}\nTo: <a@shop.example>\n\n",
+    "outlook en": "-----Original Message-----\nFrom: {s}\nSent: Monday, March 11, 2024 8:00 AM\nTo: a@shop.example\nSubject: {t}\n\n",
+    "outlook de": "________________________________\nVon: {s}\nGesendet: Montag, 11. März 2024 08:00\nAn: a@shop.example\nBetreff: {t}\n\n",
+    "outlook fr": "De : {s}\nEnvoyé : lundi 11 mars 2024 08:00\nÀ : a@shop.example\nObjet : {t}\n\n",
+    "outlook ja": "差出人: {s}\n送信日時: 2024年3月11日 8:00\n宛先: a@shop.example\n件名: {t}\n\n",
+    "outlook zh": "发件人\uff1a{s}\n发送时间\uff1a2024年3月11日 8:00\n收件人\uff1aa@shop.example\n主题\uff1a{t}\n\n",
+    "apple en": "Begin forwarded message:\n\n> From: {s}\n> Subject: {t}\n> Date: 11 March 2024 at 08:00:00 GMT\n> To: a@shop.example\n>\n",
+}
+TITLE = "ACTION REQUIRED - Your software application authorization will expire in 30 days"
+
+
+def forwarded(program: str, values: dict[str, str], title: str = TITLE) -> str:
+    head = HEADS[program].format(s="Amazon <seller-notification@amazon.com>", t=title)
+    body = item(values)
+    return "Please look.\n\n" + head + ("\n".join(f"> {x}" for x in body.split("\n")) if "> From" in head else body)
+
+
+@pytest.mark.parametrize("program", HEADS)
+def test_a_mail_forwarded_in_the_text_is_read_with_its_own_subject_and_never_trusted(program: str) -> None:
+    stamped = b"Authentication-Results: mx.shop.example; dmarc=pass header.from=amazon.com\n"
+    content = stamped + plain(forwarded(program, ONE), "Fwd: look at this")
+    raw = RawMessage(source="x", content=content, received_at=datetime(2026, 1, 1, tzinfo=UTC))
+    (found,) = read(raw, RULES, receiver=Receiver(authserv_id="mx.shop.example"), developers=[ONE["id"]]).notices
+    assert (found.status, found.path, found.forwarded, found.trust) == ("read", "", True, "unverified")
+    assert without_days(found) == RIGHT
+    assert found.fields["days"] == "30"
+    assert found.notes == ()
+    assert {e.part for e in found.evidence} == {"1"}
+
+
+def test_the_days_of_the_subject_are_checked_against_the_day_of_writing() -> None:
+    fits = [one(plain(item(ONE), TITLE.replace("30", n))).notes for n in ("28", "30", "32")]
+    assert fits == [(), (), ()]
+    found = one(plain(item(ONE), TITLE.replace("30", "23")))
+    assert (found.status, without_days(found)) == ("read", RIGHT)
+    assert found.notes == ("it speaks of 23 days, and from 2024-03-11 to 2024-04-10 there are 30",)
+
+
+def test_a_forward_is_checked_against_its_quoted_date() -> None:
+    found = one(plain(forwarded("gmail en", ONE, TITLE.replace("30", "9")), "Fwd: x"))
+    assert found.notes == ("it speaks of 9 days, and from 2024-03-11 to 2024-04-10 there are 30",)
+
+
+UNSEEN = "Hei!\n\nKehittäjätunnus: 446453545547\nPäivä: 2024-04-10\nhttps://sellercentral.amazon.de/apps/manage/ref=x\n"
+
+
+def test_a_language_that_no_wording_knows_is_noticed_and_not_read() -> None:
+    found = one(plain(UNSEEN))
+    assert (found.status, found.kind, found.wording, dict(found.fields)) == (
+        "unparsed",
+        "authorization_expiring",
+        "unknown",
+        {},
+    )
+    assert found.reason.startswith("wording unknown")
+    assert [(e.field, e.line, e.text) for e in found.evidence] == [
+        ("developer_id", 3, "446453545547"),
+        ("expires", 4, "2024-04-10"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("/apps/manage", "/home"),
+        ("sellercentral.amazon.de", "sellercentral.amazon.de.evil.example"),
+        ("446453545547", "44645354554"),
+        ("Kehittäjätunnus: ", ""),
+        ("2024-04-10", "2024-13-10"),
+    ],
+)
+def test_structure_needs_the_link_the_labelled_id_and_the_date(old: str, new: str) -> None:
+    assert one(plain(UNSEEN.replace(old, new))).status == "unrecognized"
+
+
+@pytest.mark.parametrize("end", ["Developer nickname: Never Set", "Developer ID: 446453545547"])
+def test_a_value_where_the_text_just_stops_is_not_read(end: str) -> None:
+    rest = "".join(x + "\n" for x in item(ONE).splitlines() if x and x.split(":")[0] != end.split(":", maxsplit=1)[0])
+    assert one(plain(rest + end + "\n")).status == "read"
+    cut = one(plain(rest + end))
+    assert (cut.status, dict(cut.fields)) == ("unparsed", {})
+    assert "half a value" in cut.reason
+
+
+def test_labels_may_stand_above_their_values() -> None:
+    assert without_days(one(plain(item(ONE).replace(": ", ":\n")))) == RIGHT
+
+
+def test_what_stands_under_an_empty_label_is_no_name() -> None:
+    found = one(plain(item(ONE).replace("Developer nickname: Never Settle", "Developer nickname:\nThanks,")))
+    assert (found.status, dict(found.fields)) == ("unparsed", {})
+
+
+HOSTILE = {
+    "ids": "Developer ID: 446453545547\n" * 37_000,
+    "empty labels": "Developer ID:\n" * 70_000,
+    "tables": "Developer ID\tDeveloper nickname\tAccess expiration date\n446453545547\tTool\t2024-04-10\n\n" * 12_000,
+    "forward markers": forwarded("gmail en", ONE) * 2_000,
+    "sentences": "That access will expire on " * 37_000,
+    "dots": ("Developer nickname: x" + "." * 380 + "y\n") * 2_400,
+    "digest": "".join(item({**ONE, "id": str(446453545547 + n)}) for n in range(5_000)),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_megabyte_of_hostile_text_is_examined_in_linear_time(name: str) -> None:
+    def cost(text: str) -> float:
+        message = parse_message(RawMessage(source="x", content=plain(text), received_at=WHEN))
+        start = time.process_time()
+        recognize(message, RULES.wordings, RULES.systems)
+        return time.process_time() - start
+
+    text = HOSTILE[name][:1_000_000]
+    whole = cost(text)
+    # twice the text costs about twice as much, not four times; what is fast anyway is not compared
+    assert whole < 1 or whole < 8 * cost(text[: len(text) // 4])
+    assert whole < 10

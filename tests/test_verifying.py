@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mailrules.cli.listings import show_task
 from tests.house import EXPIRES, NOW, House, mail, settled
 from tests.mails import DEVELOPER, DEVELOPER_ID
 
@@ -68,3 +69,14 @@ def test_a_script_without_evidence_needs_a_person_once_its_time_is_over(tmp_path
         assert len(later.needs) == 1
         assert "no evidence of renewal" in later.needs[0]
         assert later.exit_code == 3
+
+
+def test_a_task_shows_where_by_whom_and_how_to_renew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rules = 'rule "task" {\n  on authorization_expiring\n  runbook "https://wiki.shop.example/renew"\n  create task "Renew {{ developer }}"\n}\n'
+    with settled(tmp_path, rules, [mail(DEVELOPER, DEVELOPER_ID, expires=EXPIRES, days=30)]) as house:
+        house.poll()
+        (task,) = house.store.tasks()
+        show_task(task["id"], str(house.toml))
+    shown = capsys.readouterr().out
+    for part in (DEVELOPER_ID, "https://sellercentral.amazon.com/apps/manage", "primary user", "wiki.shop.example"):
+        assert part in shown

@@ -5,7 +5,8 @@ In: arguments. Out: rows (stable field names) and exit codes. May not live here:
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,11 +16,16 @@ from mailrules.cli.output import emit, safe
 from mailrules.effects import EffectState
 from mailrules.errors import UsageError
 
-tasks = typer.Typer(help="The tasks; mark one done.", rich_markup_mode=None)
+if TYPE_CHECKING:
+    from mailrules.store import Store
+
+tasks = typer.Typer(help="The tasks; show one, mark it done.", rich_markup_mode=None)
 effects = typer.Typer(help="What was done, is to be done, or waits for a person.", rich_markup_mode=None)
 
 TASK = ("id", "title", "due", "status", "rule", "authorization")
 EFFECT = ("id", "rule", "action", "target", "stage", "state", "attempts", "authorization")
+
+TaskId = Annotated[str, typer.Argument(metavar="ID", help="The task's id.")]
 
 
 @tasks.callback(invoke_without_command=True)
@@ -38,18 +44,35 @@ def list_tasks(
             emit([{c: row[c] for c in TASK} for row in rows], TASK, as_json=as_json, empty="nothing to do")
 
 
+def _task(store: Store, task: str) -> dict[str, Any]:
+    row = store.task(task)
+    if row is None:
+        raise UsageError(f"there is no task {task}", help="`mailrules tasks` lists their ids")
+    return row
+
+
+@tasks.command("show")
+def show_task(task: TaskId, config: ConfigPath = None, as_json: AsJson = False) -> None:
+    """Show one task with what it is about: where, by whom and how to renew."""
+    with opened(config) as it:
+        row = _task(it.store, task)
+        if as_json:
+            typer.echo(json.dumps({**{c: row[c] for c in TASK}, "body": row["body"]}, ensure_ascii=False))
+        else:
+            typer.echo(
+                f"{safe(row['title'])}\ndue {row['due'] or 'at once'}, {row['status']}, rule `{safe(row['rule'])}`\n"
+            )
+            typer.echo("\n".join(safe(line) for line in str(row["body"]).splitlines()))
+
+
 @tasks.command("done")
-def finish_task(
-    task: Annotated[str, typer.Argument(metavar="ID", help="The task's id.")], config: ConfigPath = None
-) -> None:
+def finish_task(task: TaskId, config: ConfigPath = None) -> None:
     """Mark a task done: its deadline is settled, and a year from today is assumed until a source speaks."""
     from mailrules.ledger import renewed
 
     with opened(config) as it:
         with it.store.transaction():
-            row = it.store.task(task)
-            if row is None:
-                raise UsageError(f"there is no task {task}", help="`mailrules tasks` lists their ids")
+            row = _task(it.store, task)
             if row["status"] != "open":
                 raise UsageError(f"task {task} is done already")
             it.store.finish_task(task, it.at)

@@ -5,14 +5,19 @@ In: paths. Out: problems with their places, formatted files. May not live here: 
 
 from __future__ import annotations
 
+import json
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mailrules.cli.files import text_of
 from mailrules.cli.options import ConfigPath
 from mailrules.errors import EXIT_CHECK_FAILED, EXIT_CONFIG, ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from mailrules.ruleset import RuleSet
 
 Paths = Annotated[
     list[str] | None,
@@ -48,20 +53,60 @@ def sources(paths: list[str] | None, config: str | None) -> tuple[list[tuple[str
     return [*shipped, *named.items()], set(named), loaded, Path()
 
 
-def check(paths: Paths = None, config: ConfigPath = None) -> None:
+class Form(StrEnum):
+    """How problems are printed."""
+
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+
+
+def check(
+    paths: Paths = None,
+    form: Annotated[
+        Form, typer.Option("--format", help="text for people, json (one object a line), or github (annotations).")
+    ] = Form.TEXT,
+    config: ConfigPath = None,
+) -> None:
     """Check rules files and show every problem with its place and what to do. Exit code 78 where there is an error."""
     from mailrules import live
-    from mailrules.language.problems import render_problem
+    from mailrules.language.problems import as_annotation, as_row, render_problem
 
     files, _, loaded, _ = sources(paths, config)
     rules = live.load_rules(files, loaded)
     for problem in rules.problems:
-        typer.echo(render_problem(problem, rules.sources.get(problem.span.file, "")) + "\n", err=problem.is_error)
-    counted = f"{len(files)} files, {len(rules.systems)} systems, {len(rules.definitions.notices)} notices, {len(rules.rules)} rules, {len(rules.tests)} tests"
+        match form:
+            case Form.TEXT:
+                typer.echo(
+                    render_problem(problem, rules.sources.get(problem.span.file, "")) + "\n", err=problem.is_error
+                )
+            case Form.JSON:
+                typer.echo(json.dumps(as_row(problem), ensure_ascii=False))
+            case Form.GITHUB:
+                typer.echo(as_annotation(problem))
+    if form is Form.TEXT:
+        typer.echo(_counted(rules, len(files)), err=bool(rules.errors))
     if rules.errors:
-        typer.echo(f"{counted}: {len(rules.errors)} error{'s' if len(rules.errors) > 1 else ''}", err=True)
         raise typer.Exit(EXIT_CONFIG)
-    typer.echo(f"{counted}: all good")
+
+
+def _counted(rules: RuleSet, files: int) -> str:
+    """Return the last line: what there is, and what is wrong with it."""
+    things = {
+        "file": files,
+        "system": len(rules.systems),
+        "notice": len(rules.definitions.notices),
+        "rule": len(rules.rules),
+        "test": len(rules.tests),
+    }
+    odd = sum(p.code.startswith("W") for p in rules.problems)
+    found = [_number(len(rules.errors), "error")] if rules.errors else []
+    found += [_number(odd, "warning")] if odd else []
+    return f"{', '.join(_number(n, word) for word, n in things.items())}: {', '.join(found) or 'all good'}"
+
+
+def _number(count: int, word: str) -> str:
+    return f"{count} {word}{'' if count == 1 else 's'}"
 
 
 def format_rules(

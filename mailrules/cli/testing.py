@@ -47,6 +47,10 @@ def test(
     results = [r for r in run_tests(rules, live.mail_of_test(folder)) if r.span.file in wanted]
     failed = [r for r in results if r.failures]
     _show_results(results, as_json=as_json)
+    if failed and not as_json:
+        for problem in rules.problems:
+            if problem.code == "N002":  # why: a test sees the rules of its own file, and this one has lost some
+                sys.stdout.write(f"note: {problem.span.file}:{problem.span.line}: {problem.message}\n")
     low = False
     if with_coverage:
         seen = Seen()
@@ -68,19 +72,19 @@ def _show_results(results: Sequence[Result], *, as_json: bool) -> None:
     failed = [r for r in results if r.failures]
     for result in failed:
         row = f" [{safe(result.row)}]" if result.row else ""
-        sys.stderr.write(f'FAILED "{safe(result.name)}"{row}  {result.span.file}:{result.span.line}\n')
+        sys.stdout.write(f'FAILED "{safe(result.name)}"{row}  {result.span.file}:{result.span.line}\n')
         for failure in result.failures:
-            sys.stderr.write(f"  {failure.span.file}:{failure.span.line}\n")
+            sys.stdout.write(f"  {failure.span.file}:{failure.span.line}\n")
             _block("expected", [failure.expected])
             _block("found", failure.found)
             _block("why not", failure.why)
-        sys.stderr.write("\n")
-    typer.echo(f"{len(results) - len(failed)} passed, {len(failed)} failed")
+        sys.stdout.write("\n")
+    sys.stdout.write(f"{len(results) - len(failed)} passed, {len(failed)} failed\n")
 
 
 def _block(head: str, lines: Sequence[str]) -> None:
     for number, line in enumerate(lines):
-        sys.stderr.write(f"    {'' if number else head:<10}{'  ' if number and head == 'found' else ''}{safe(line)}\n")
+        sys.stdout.write(f"    {'' if number else head:<10}{'  ' if number and head == 'found' else ''}{safe(line)}\n")
 
 
 def _row(result: Result) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from mailrules.language.ast import Problem, Span
+from mailrules.language.shapes import STARTS
 from mailrules.language.speller import meant
 from mailrules.language.tokens import Token, tokens
 
@@ -76,6 +77,7 @@ class Splitter:
         self._row: list[Token] = []  # the row that is being read
         self._open: list[Token] = []  # its parentheses that are not closed yet
         self._bad = False
+        self._open_text = -1  # the line of the last text without an end
 
     def say(self, code: str, token: Token, message: str, help_: str, size: int = 0) -> None:
         """Note one problem at a token."""
@@ -95,7 +97,18 @@ class Splitter:
                     self._end_of_line(token)
                 case "open_string" | "open_long":
                     long = token.kind == "open_long"
-                    what = 'the text that begins with this """ has no end' if long else "this text has no closing quote"
+                    if not long and token.line - self._open_text in (0, 1):  # the end of a text over two lines
+                        self._open_text = token.line
+                        self._row.append(token)
+                        self._bad = True
+                        self._cut()
+                        continue
+                    self._open_text = token.line
+                    what = (
+                        'the text that begins with this """ has no end'
+                        if long
+                        else "this text does not end on its line"
+                    )
                     where = '""" on a line of its own' if long else '" on the same line'
                     self.say("E002", token, what, f"end it with {where}", 3 if long else 0)
                     self._row.append(token)
@@ -175,10 +188,13 @@ class Splitter:
         chunks: list[Chunk] = []
         block: list[Row] = []
         openers: list[Row] = []  # the rows whose { is not closed yet
+        slanted: Row | None = None  # a row whose } stands further to the left than itself
+        owed = 0  # how many blocks were given up that may well be closed later
         whole = loud = True  # whether the head holds; whether the next row that begins no block is news
         for row in self._rows:
             if openers and self._is_head(row):
-                self._unclosed(openers, block, row.first.line)
+                self._unclosed(openers, block, slanted, row.first.line)
+                owed = len(openers) if row.first.column > 1 else 0
                 openers = []
             if openers:
                 block.append(row)
@@ -187,19 +203,22 @@ class Splitter:
                 if row.opens:
                     openers.append(row)
                 elif row.closes:
-                    openers.pop()
+                    popped = openers.pop()
+                    if row.first.column < popped.first.column and slanted is None:
+                        slanted = popped
                     if not openers:
                         chunks.append(_chunk(text, block, whole=whole))
                 continue
-            block, whole = [row], not row.bad
+            block, whole, slanted = [row], not row.bad, None
             word = row.first.text
             if word in _STATEMENTS and not row.opens:
                 chunks.append(_chunk(text, block, whole=whole))
             elif word in BLOCKS and word not in _STATEMENTS and row.opens:
                 openers = [row]
             elif row.closes:
-                if loud:
+                if loud and not owed:
                     self.say("E001", row.first, "this `}` closes nothing", "delete it")
+                owed = max(0, owed - 1)
             else:
                 if (loud or row.opens or word in BLOCKS) and not row.bad:
                     self._no_head(row)
@@ -207,7 +226,7 @@ class Splitter:
                 openers = [row] if row.opens or word in BLOCKS else []
             loud = word in BLOCKS or row.opens
         if openers:
-            self._unclosed(openers, block, text.rstrip("\n").count("\n") + 1)
+            self._unclosed(openers, block, slanted, text.rstrip("\n").count("\n") + 1)
         return chunks
 
     def _is_head(self, row: Row) -> bool:
@@ -238,20 +257,23 @@ class Splitter:
                 last.end - first.at,
             )
         else:
+            if place := STARTS.get(word):
+                self.say(
+                    "E001",
+                    first,
+                    f"a line with `{word}` belongs to a {place}, and no {place} is open here",
+                    f"move it into a {place}",
+                )
+                return
             near = meant(word, BLOCKS)
             known = "a file holds the blocks system, notice, wording, rule and test, and lines with let or sample"
             self.say("E001", first, f"`{word}` begins no block", f"did you mean `{near}`?" if near else known)
 
-    def _unclosed(self, openers: list[Row], block: list[Row], found: int) -> None:
-        # why: a } further to the left than its { closes an outer block; the inner one is then the one left open
-        row = openers[0]
-        if row.first.text in _STATEMENTS:
-            return  # that it has a block at all was told
-        closers = [r.first for r in block if r.closes]
-        for inner in openers[1:]:
-            if any(c.at > inner.first.at and c.column < inner.first.column for c in closers):
-                row = inner
-                break
+    def _unclosed(self, openers: list[Row], block: list[Row], slanted: Row | None, found: int) -> None:
+        if openers[0].first.text in _STATEMENTS or not block[0].opens:
+            return  # what is wrong with its head was told
+        # why: a } further to the left than its { was meant for an outer block; the inner one is then the one left open
+        row = slanted or openers[-1]
         self.say(
             "E003",
             row.first,

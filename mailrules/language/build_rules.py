@@ -11,6 +11,13 @@ from typing import Any
 from mailrules.language import ast
 from mailrules.language.ast import Name, Text
 from mailrules.language.build_values import ValueBuilder, kind_of
+from mailrules.language.speller import meant
+
+_TRIGGERS = ("on", "while")
+
+
+def _is_trigger(word: Name | Text) -> bool:
+    return isinstance(word, Name) and bool(meant(word.value, _TRIGGERS, 0.6))
 
 
 class RuleBuilder(ValueBuilder):
@@ -41,7 +48,11 @@ class RuleBuilder(ValueBuilder):
                         join = "join them with `and` on the next line" if word == "when" else "delete one of them"
                         self.say("E008", self.span(clause), f"this rule has a second `{word}`", join)
                     once[word] = self._said(clause)
-        if len(triggers) != 1:
+        misspelt = next((a.words[0] for a in actions if not triggers and _is_trigger(a.words[0])), None)
+        if misspelt is not None:
+            help_ = f"did you mean `{meant(misspelt.value, _TRIGGERS, 0.6)}`?"
+            self.say("E001", misspelt.span, f"no line of a rule begins with `{misspelt.value}`", help_)
+        elif len(triggers) != 1:
             self.say(
                 "E008",
                 self.span(name),

@@ -23,12 +23,14 @@ class TestBuilder(ValueBuilder):
     def _test(self, tree: Any) -> story.Test:
         name, *clauses = tree.children
         mails, people, polls = list[story.MailStep](), list[story.PersonStep](), list[story.PollStep]()
-        expectations, timezone, table = list[story.Expectation](), None, None
+        expectations, timezone, account, table = list[story.Expectation](), None, None, None
         for clause in clauses:
             parts: Any = clause.children
             match clause.data:
                 case "timezone":
                     timezone = self.text(parts[0])
+                case "test_account":
+                    account = self.text(parts[0])
                 case "table":
                     table = self._table(clause)
                 case "mail":
@@ -47,7 +49,7 @@ class TestBuilder(ValueBuilder):
                     expectations.append(self._expect(clause))
         return story.Test(
             name=self.text(name), mails=tuple(mails), people=tuple(people), polls=tuple(polls),
-            expectations=tuple(expectations), timezone=timezone, table=table, span=self.span(tree),
+            expectations=tuple(expectations), timezone=timezone, account=account, table=table, span=self.span(tree),
         )  # fmt: skip
 
     def _moment(self, tree: Any) -> story.Moment:
@@ -70,7 +72,7 @@ class TestBuilder(ValueBuilder):
                 self.say(
                     "E032",
                     self.span(row),
-                    f"this row has {len(cells)} values, and the table has {len(columns)} columns",
+                    f"this row has {len(cells)} value{'s' * (len(cells) != 1)}, and the table has {len(columns)} columns",
                     "give each column one value, with a comma between them",
                 )
                 continue
@@ -137,7 +139,7 @@ class TestBuilder(ValueBuilder):
         words = [p for p in tree.children if isinstance(p, str)]
         names = [self.name(t) for t in words[1:] if kind_of(t) == "NAME" and str(t) != "to"]
         texts = [self.text(t) for t in words if kind_of(t) == "STRING"]
-        what, count, on, state = str(words[0]), None, None, None
+        what, count, on, due, state = str(words[0]), None, None, None, None
         for part in tree.children:
             if not isinstance(part, str):
                 match part.data:
@@ -145,6 +147,8 @@ class TestBuilder(ValueBuilder):
                         count = 1 if part.data == "once" else 0
                     case "times":
                         count = int(str(part.children[0]))
+                    case "due_on":
+                        due = self._day(part.children[0])
                     case "on_date":
                         on = self._day(part.children[0])
                     case _:
@@ -153,6 +157,6 @@ class TestBuilder(ValueBuilder):
         if target is None and len(texts) > 1:  # why: `expect notify "a@b.example" "T"` names an address, then the text
             target = texts.pop(0)
         return story.Expectation(
-            what=what, text=texts[0] if texts else None, target=target, count=count, on=on,
+            what=what, text=texts[0] if texts else None, target=target, count=count, on=on, due=due,
             state=(names[0] if names else None) if what == "notice" else state, span=self.span(tree),
         )  # fmt: skip

@@ -59,7 +59,7 @@ class ValueBuilder:
                         "E001",
                         self.span(token),
                         f"`\\{body[at + 1]}` means nothing in a text",
-                        'only \\", \\\\, \\n and \\t do',
+                        f"write \\\\{body[at + 1]} for the two characters, or delete the \\",
                     )
                 out += _ESCAPES.get(body[at + 1], body[at + 1])
                 at += 2

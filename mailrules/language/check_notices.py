@@ -7,12 +7,18 @@ May not live here: rules, tests, how a wording is matched.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from mailrules.language import ast
 from mailrules.language.ast import Span
 from mailrules.language.session import Session
-from mailrules.language.speller import suggestion
+from mailrules.language.speller import meant, suggestion
 
+_LITERAL = re.compile(r"\{([A-Za-z_]\w*)\}")
+_TYPES_ELSEWHERE = {
+    "string": "text", "str": "text", "word": "text", "name": "text", "int": "number", "integer": "number", "email": "address", "mail": "address",
+    "day": "date", "datetime": "date", "time": "date", "id": "developer_id", "host": "domain",
+}  # fmt: skip
 _DATE_FORMAT = re.compile(r"(?=.*YYYY)(?=.*M)(?=.*D)(?:YYYY|MM|DD|M|D|[^A-Za-z0-9])+")
 
 
@@ -66,7 +72,7 @@ def _check_wording(
                 "E007",
                 name.span,
                 f"`{name.value}` is no field of `{notice.kind.value}`",
-                suggestion(name.value, fields),
+                _field_help(name.value, fields),
             )
     for clause in wording.clauses:
         for hole in clause.pattern.pieces:
@@ -82,13 +88,40 @@ def _check_wording(
                     "E007",
                     clause.pattern.span,
                     f"`{hole.name}` is no field of `{notice.kind.value}`",
-                    suggestion(hole.name, fields) + "; or give its type here: {" + hole.name + ": text}",
+                    _field_help(hole.name, fields, f"or give its type here: {{{hole.name}: text}}"),
+                )
+        _literal_braces(session, clause, fields)
+
+
+def _field_help(name: str, fields: Mapping[str, ast.FieldDefinition], other: str = "") -> str:
+    near = meant(name, fields, 0.6)
+    parts = [f"did you mean `{near}`?" if near else f"declare it in the notice: {name}: text", other]
+    return "; ".join(p for p in parts if p)
+
+
+def _literal_braces(session: Session, clause: ast.Clause, fields: Mapping[str, ast.FieldDefinition]) -> None:
+    # why: `{{` is the character itself, for mails that have one; nobody's mail has {expires} where a date should be
+    for piece in clause.pattern.pieces:
+        for name in _LITERAL.findall(piece) if isinstance(piece, str) else ():
+            if name in fields:
+                message = f"`{{{{{name}}}}}` stands for the characters {{{name}}} and reads nothing"
+                session.say(
+                    "E007", clause.pattern.span, message, f"write {{{name}}}: single braces read, double ones write"
                 )
 
 
 def _date_format(session: Session, form: str, span: Span) -> None:
-    if not _DATE_FORMAT.fullmatch(form):
-        session.say("E014", span, f"`{form}` is no date format", 'made of YYYY, MM, DD, M and D, such as "D.M.YYYY"')
+    if _DATE_FORMAT.fullmatch(form):
+        return
+    plain = form
+    for theirs, ours in (("%Y", "YYYY"), ("%m", "MM"), ("%d", "DD"), ("yyyy", "YYYY"), ("mm", "MM"), ("dd", "DD")):
+        plain = plain.replace(theirs, ours)
+    help_ = (
+        f'write "{plain}"'
+        if _DATE_FORMAT.fullmatch(plain)
+        else 'it is made of YYYY, MM, DD, M and D, such as "D.M.YYYY"'
+    )
+    session.say("E014", span, f"`{form}` is no date format", help_)
 
 
 def _reserved(session: Session, name: str, span: Span) -> None:
@@ -105,4 +138,6 @@ def _reserved(session: Session, name: str, span: Span) -> None:
 
 def _type(session: Session, name: str, span: Span) -> None:
     if name not in session.words.field_types:
-        session.say("E014", span, f"there is no type `{name}`", suggestion(name, session.words.field_types))
+        alike = _TYPES_ELSEWHERE.get(name.lower())
+        help_ = f"write `{alike}`" if alike else suggestion(name, session.words.field_types)
+        session.say("E014", span, f"there is no type `{name}`", help_)

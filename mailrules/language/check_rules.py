@@ -22,6 +22,14 @@ _NOT_NAMES = re.compile(r"'[^']*'|\"[^\"]*\"|\|[ \t]*[A-Za-z_]+")
 _TEMPLATE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 _TEMPLATE_WORDS = frozenset({"if", "else", "elif", "endif", "and", "or", "not", "true", "false", "none"})
 _SINGLE_BRACES = re.compile(r"(?<!\{)\{[ \t]*([A-Za-z_][A-Za-z0-9_.]*)[ \t]*\}(?!\})")
+_NO_WORDS = {
+    "else": "write a second rule with the opposite condition",
+    "elif": "write a second rule with its own condition",
+    "then": "delete it: actions stand below the condition",
+    "do": "delete it: actions stand below the condition",
+    "end": "delete it: a rule ends with }",
+    "stop": "delete it: all rules that match act",
+}
 _ALIKE = {
     "notify": ("send", "email", "mail", "tell", "alert", "remind", "message", "inform", "warn", "escalate", "write"),
     "create task": ("task", "todo", "make", "add", "open", "ticket", "create", "remember", "new"),
@@ -177,7 +185,7 @@ def _action(
     if resolved.text:
         for name in template_names(resolved.text.value):
             if name not in facts:
-                session.say("E030", resolved.text.span, f"`{name}` is no fact here", suggestion(name, facts, 40))
+                session.say("E030", resolved.text.span, f"`{name}` is no fact here", suggestion(name, facts))
         for name in _SINGLE_BRACES.findall(resolved.text.value):
             if name in facts:
                 session.say(
@@ -209,9 +217,19 @@ def _resolve(session: Session, call: ActionCall) -> ActionCall | None:
             if session.words.actions[verb].target and rest:
                 target = rest.pop(0)
             text = rest.pop(0) if rest and isinstance(rest[0], Text) else None
+            if (
+                text is None
+                and isinstance(target, Text)
+                and "@" not in target.value
+                and session.words.actions[verb].takes_text == "required"
+            ):
+                target, text = None, target  # why: a text that is no address was meant as the text
             if rest:
                 _too_much(session, rest[0], verb)
             return replace(call, verb=verb, target=target, text=text)  # type: ignore[arg-type]
+    if heads[0] in _NO_WORDS:
+        session.say("E020", call.words[0].span, f"a rule has no `{heads[0]}`", _NO_WORDS[heads[0]])
+        return None
     meant = next((verb for verb, words_ in _ALIKE.items() if heads[0].lower() in words_), "")
     near = suggestion(" ".join(heads[:2]), session.words.actions)
     if meant in session.words.actions and not near.startswith("did"):
@@ -297,7 +315,7 @@ def _trust(session: Session, call: ActionCall, needed: str, kind: str, demanded:
         session.say(
             "E040",
             call.span,
-            f"a mail that is only {demanded} could reach this `{call.verb}`, which needs {needed} mail",
+            f"even {'an' if demanded[0] in 'aeiou' else 'a'} {demanded} mail could reach this `{call.verb}`, which needs {needed} mail",
             f"add a line to the rule: when trust is {needed}"
             if not conditioned
             else f"add to the rule's condition: and trust is {needed}",

@@ -9,17 +9,27 @@ from collections.abc import Iterator
 
 from mailrules.language.ast import Name, Span
 from mailrules.language.session import Session
-from mailrules.language.speller import suggestion
+from mailrules.language.speller import meant, suggestion
 from mailrules.language.story import Moment, Test
 from mailrules.language.types import is_time_zone
 
+_SHOWN = {"task": "a task", "run": "a run", "authorization": "an authorization"}
+_EXPECTED_ELSEWHERE = {
+    "email": "notify",
+    "mail": "notify",
+    "script": "run",
+    "reminder": "notify",
+    "tasks": "task",
+    "state": "authorization",
+}
 EXPECTED = ("task", "notify", "forward", "run", "authorization", "notice", "nothing else")
 
 
 def _columns_used(test: Test) -> Iterator[tuple[Span, str]]:
     """Yield every place where a column of the table stands for a day, a time or a text."""
     moments: list[Moment | None] = [s.at for s in test.mails]
-    moments += [m for p in test.people for m in (p.at, p.day)] + [e.on for e in test.expectations]
+    moments += [m for p in test.people for m in (p.at, p.day)]
+    moments += [m for e in test.expectations for m in (e.on, e.due)]
     moments += [m for p in test.polls for m in (p.until, p.at)]
     for moment in moments:
         if moment and moment.column:
@@ -54,7 +64,9 @@ def check_test(session: Session, test: Test) -> None:
                 "E033",
                 step.sample.span,
                 f"there is no sample `{step.sample.value}`",
-                suggestion(step.sample.value, samples) or 'define it: sample name """…"""',
+                f'a file stands in quotes: write "{step.sample.value}"'
+                if "." in step.sample.value
+                else suggestion(step.sample.value, samples) or f'define it: sample {step.sample.value} """…"""',
             )
         if step.settings and step.path:
             session.say(
@@ -85,17 +97,30 @@ def check_test(session: Session, test: Test) -> None:
                 "E031",
                 expected.span,
                 f"a test cannot expect `{expected.what}`",
-                suggestion(expected.what, EXPECTED),
+                f"write `expect {_EXPECTED_ELSEWHERE[expected.what]}`"
+                if expected.what in _EXPECTED_ELSEWHERE
+                else suggestion(expected.what, EXPECTED),
             )
+        elif expected.what in ("task", "run", "authorization") and isinstance(expected.target, Name):
+            word = expected.target.value
+            times = {"twice": "2 times", "thrice": "3 times", "exactly": "3 times", "not": "never", "no": "never"}.get(
+                word.lower()
+            )
+            help_ = f"write `{times}`" if times else "write a text in quotes, then `once`, `never` or `3 times`"
+            session.say("E031", expected.target.span, f"`{word}` says nothing of {_SHOWN[expected.what]}", help_)
         elif expected.what == "notice" and (expected.state is None or expected.state.value not in kinds):
             name = expected.state.value if expected.state else ""
             session.say("E011", expected.span, f"there is no notice `{name}`", suggestion(name, kinds))
         elif expected.what == "authorization" and (
             expected.state is None or expected.state.value not in session.words.states
         ):
+            state = meant(expected.state.value, session.words.states, 0.6) if expected.state else ""
             session.say(
                 "E031",
-                expected.span,
+                expected.state.span if expected.state else expected.span,
                 "expect a state of an authorization",
-                'such as `expect authorization "446453545547" is expiring`; states: ' + ", ".join(session.words.states),
+                f"did you mean `{state}`?"
+                if state
+                else 'such as `expect authorization "446453545547" is expiring`; states: '
+                + ", ".join(session.words.states),
             )

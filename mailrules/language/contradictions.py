@@ -58,7 +58,7 @@ def clashes(conditions: Sequence[Expr], levels: Sequence[str], facts: Container[
 
 
 def _all(conditions: list[Expr], given: list[Comparison], levels: Sequence[str], facts: Container[str]) -> list[Clash]:
-    atoms, branches = list(given), list[Junction]()
+    atoms, branches, implied = list(given), list[Junction](), dict[int, Comparison]()
     for condition in _flat(conditions):
         match condition:
             case Junction():
@@ -67,9 +67,10 @@ def _all(conditions: list[Expr], given: list[Comparison], levels: Sequence[str],
                 atoms.append(condition)
                 if _says(condition, "authorization", "expiring"):
                     atoms.append(replace(_TODAY_OR_LATER, span=condition.span))
+                    implied[id(atoms[-1])] = condition
     clash = _first(atoms[:MOST], levels)
     if clash:
-        return [clash]
+        return [Clash(implied.get(id(clash.later), clash.later), implied.get(id(clash.earlier), clash.earlier))]
     return [c for branch in branches for one in branch.conditions for c in _all([one], atoms, levels, facts)][:MOST]
 
 

@@ -7,14 +7,9 @@ a file that cannot be read comes back as it is.
 
 from __future__ import annotations
 
-import re
-
 from mailrules.language.parse import parse
+from mailrules.language.tokens import Token, tokens
 
-_TOKEN = re.compile(
-    r'(?P<long>"""[^"]*(?:"{1,2}[^"]+)*""")|(?P<string>"(?:[^"\\\n]|\\.)*")|(?P<comment>#[^\n]*)|(?P<end>\n)'
-    r'|(?P<space>[ \t]+)|(?P<brace>[{}])|(?P<sign><=|>=|[<>(),:])|(?P<word>[^\s"#{}()<>,:]+(?::[0-9]{2})?)|(?P<other>.)'
-)
 _LEVEL = "  "
 
 
@@ -32,57 +27,60 @@ def format_file(text: str, path: str, grammar: str) -> str:
 def _laid_out(text: str) -> str:
     kept: list[str] = []
     depth = parens = 0
+    joined = False  # whether a comma at the end of the last row with words goes on here
     for row in _rows(text):
         if not row:
             if kept and kept[-1] and not kept[-1].split("#")[0].rstrip().endswith("{"):
                 kept.append("")
             continue
-        first = row[0][1]
+        first = row[0].text
         if first == "}":
             depth = max(0, depth - 1)
             if kept and not kept[-1]:
                 kept.pop()
         if depth == 0 and first != "}" and kept and kept[-1].startswith("}"):
             kept.append("")
-        deeper = first in ("and", "or") or parens > (first == ")")
+        deeper = first in ("and", "or") or parens > (first == ")") or joined
         kept.append(_joined(row, _LEVEL * (depth + deeper)))
-        signs = [token for kind, token in row if kind in ("sign", "brace")]
+        signs = [token.text for token in row if token.kind == "bracket"]
         depth += signs.count("{")
         parens = max(0, parens + signs.count("(") - signs.count(")"))
+        words = [token for token in row if token.kind != "comment"]
+        joined = words[-1].text == "," if words else joined
     while kept and not kept[-1]:
         kept.pop()
     return "\n".join(kept) + "\n" if kept else ""
 
 
-def _rows(text: str) -> list[list[tuple[str, str]]]:
+def _rows(text: str) -> list[list[Token]]:
     """Return the tokens of each line to be, a line without tokens for an empty one; braces end and begin lines."""
-    rows: list[list[tuple[str, str]]] = [[]]
+    rows: list[list[Token]] = [[]]
     closed = False  # whether the last row may only be gone on with by a comment
-    for match in _TOKEN.finditer(text):
-        kind, token = str(match.lastgroup), match.group()
-        if kind == "space":
+    for token in tokens(text):
+        if token.kind == "space":
             continue
-        if kind == "end":
+        if token.kind == "end":
             rows.append([])
             closed = False
             continue
-        if rows[-1] and (token[0] == "}" or (closed and kind != "comment")):
+        brace = token.text in ("{", "}")
+        if rows[-1] and (token.text == "}" or (closed and token.kind != "comment")):
             rows.append([])
-        rows[-1].append((kind, token))
-        closed = kind == "brace" or (closed and kind == "comment")
+        rows[-1].append(token)
+        closed = brace or (closed and token.kind == "comment")
     return rows
 
 
-def _joined(row: list[tuple[str, str]], indent: str) -> str:
+def _joined(row: list[Token], indent: str) -> str:
     out, previous = indent, ""
-    for kind, token in row:
-        shown = _mail(token, indent + _LEVEL) if kind == "long" else token.rstrip()
-        if kind == "comment" and previous:
+    for token in row:
+        shown = _mail(token.text, indent + _LEVEL) if token.kind == "long" else token.text.rstrip()
+        if token.kind == "comment" and previous:
             out += "  "
-        elif previous and previous != "(" and token not in (",", ":", ")"):
+        elif previous and previous != "(" and token.text not in (",", ":", ")"):
             out += " "
         out += shown
-        previous = token
+        previous = token.text
     return out
 
 

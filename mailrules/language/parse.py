@@ -7,7 +7,7 @@ May not live here: names of fields and actions (check.py); a parser's terminal n
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 
 from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedInput, UnexpectedToken
@@ -30,6 +30,7 @@ def _parser(grammar: str) -> Lark:
     return Lark(grammar, parser="lalr", propagate_positions=True, maybe_placeholders=False)
 
 
+@lru_cache(maxsize=32)  # why: the shipped files are read for every rule set, the same each time
 def parse(text: str, path: str, grammar: str) -> tuple[RulesFile, tuple[Problem, ...]]:
     """Parse one rules file. A mistake in one row leaves the other rows and blocks whole."""
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
@@ -53,13 +54,13 @@ class _File:
     def __init__(self, path: str, grammar: str) -> None:
         self.path, self.grammar = path, grammar
         self.again = MAX_AGAIN
+        self.names: list[str] = []  # what blocks with mistakes define
 
     def read(self, text: str, *, wary: bool = False) -> tuple[RulesFile, tuple[Problem, ...]]:
         plain, stray = mend(text, self.path)
         chunks, shape = split(plain, self.path, wary=wary)
         told = {(p.span.line) for p in stray}
         blocks, broken = list[ast.Block](), list[ast.Block]()
-        names: list[str] = []
         problems: list[Problem] = []
         for chunk in chunks:
             block, found = self._block(chunk)
@@ -67,13 +68,15 @@ class _File:
             if block is not None and not found and chunk.whole and not any(r.bad for r in chunk.rows):
                 blocks.append(block)
             else:
-                names += [t.text for t in chunk.rows[0].tokens[1:] if t.kind == "word"]
+                self.names += [t.text for t in chunk.rows[0].tokens[1:] if t.kind == "word"]
                 if block is not None:
                     broken.append(block)
         # why: what a curly quote does to the rest of its line is no second mistake
         problems = [*stray, *(p for p in (*shape, *problems) if p.span.line not in told)]
         problems.sort(key=lambda p: (p.span.line, p.span.column))
-        file = RulesFile(path=self.path, text=text, blocks=tuple(blocks), broken=tuple(broken), names=frozenset(names))
+        file = RulesFile(
+            path=self.path, text=text, blocks=tuple(blocks), broken=tuple(broken), names=frozenset(self.names)
+        )
         return file, tuple(problems)
 
     def _block(self, chunk: Chunk) -> tuple[ast.Block | None, list[Problem]]:
@@ -92,6 +95,8 @@ class _File:
                 stop = _stop(error, chunk, text)
                 problems.append(explain(stop, self.path))
                 self.again -= len(text)
+                if stop.row.first.text in ("let", "sample"):
+                    self.names += [t.text for t in stop.row.tokens[1:2]]
                 if stop.row is chunk.rows[0] or stop.row.closes or self.again < 0:
                     return None, problems
                 text = _without(text, chunk, stop.row)
@@ -145,8 +150,9 @@ def _stop(error: UnexpectedInput, chunk: Chunk, text: str) -> Stop:
         before = rows[-2]
         if before.tokens[-1].last_line == row.first.line or not text[:at].endswith("\n"):
             row, found = before, None
-    words = frozenset(_keyword(name) for name in accepted if name not in _SIGNS and name.strip("_").isalpha())
-    return Stop(chunk, row, found, words, bool(accepted & {"STRING", "LONG_STRING"}), "COMMA" in accepted)
+    units = {"minutes", "hours", "days", "weeks"} if "UNIT" in accepted else set()
+    words = units.union(_keyword(name) for name in accepted if name not in _SIGNS and name.strip("_").isalpha())
+    return Stop(chunk, row, found, frozenset(words), bool(accepted & {"STRING", "LONG_STRING"}), "COMMA" in accepted)
 
 
 def _depth(tree: Tree[Token]) -> int:

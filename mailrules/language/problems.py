@@ -1,197 +1,73 @@
-"""Problems as people read them, and a page for each code.
+"""Problems as people read them, and as programs do.
 
-In: a Problem and the source it is about. Out: text in the manner of Elm and Cedar; CODES for `mailrules explain CODE`.
-May not live here: finding problems.
+In: a Problem and the source it is about. Out: text in the manner of Elm and Cedar; a JSON object; a GitHub annotation.
+May not live here: finding problems, the pages of codes (pages.py).
 """
 
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
 
 from mailrules.language.ast import Problem
+from mailrules.language.pages import CODES
 
+__all__ = ["CODES", "as_annotation", "as_row", "render_problem", "width"]
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """The page of one code."""
-
-    title: str
-    text: str
-    wrong: str
-    right: str
-
-
-CODES: dict[str, Page] = {
-    "E001": Page(
-        "the text is not in the language",
-        "A word, a sign or a line stands where none of its kind may.",
-        'rule "r" {\n  on a_notice\n  crate task "T"\n}',
-        'rule "r" {\n  on a_notice\n  create task "T"\n}',
-    ),
-    "E002": Page(
-        "a text without its closing quote",
-        'A text in quotes ends on its own line; a mail in """ ends with """.',
-        'create task "Renew',
-        'create task "Renew"',
-    ),
-    "E003": Page(
-        "a block that is never closed",
-        "The file ended, or the next block began, while this one was still open.",
-        'rule "r" {\n  on a_notice',
-        'rule "r" {\n  on a_notice\n  create task "T"\n}',
-    ),
-    "E004": Page(
-        "a character from a word processor",
-        "Curly quotes, non-breaking spaces and the like come in by copying; the language wants plain ones.",
-        "create task “Renew”",
-        'create task "Renew"',
-    ),
-    "E005": Page(
-        "too large or too deep",
-        "A file has a million characters at most; conditions nest 64 deep at most.",
-        "when ((((… ",
-        "when a is b",
-    ),
-    "E006": Page(
-        "a day or time that does not exist",
-        "Dates are YYYY-MM-DD and must exist.",
-        'mail "m.eml" at 2024-02-30',
-        'mail "m.eml" at 2024-02-29',
-    ),
-    "E007": Page(
-        "a hole that cannot be filled",
-        "A hole in a wording is {name} of a field of the notice, or {name: type}.",
-        'line "Expires: {expiry"',
-        'line "Expires: {expires}"',
-    ),
-    "E008": Page(
-        "a rule that is not whole",
-        "A rule has one trigger (`on` or `while`), at most one `when`, and something to do.",
-        'rule "r" {\n  create task "T"\n}',
-        'rule "r" {\n  on authorization_expiring\n  create task "T"\n}',
-    ),
-    "E009": Page(
-        "a wrong unit",
-        "Deadlines are days and are counted in days or weeks.",
-        "3 hours before expires: notify owner",
-        "1 day before expires: notify owner",
-    ),
-    "E010": Page(
-        "an unknown system",
-        "A notice belongs to a system that some file defines.",
-        "notice n of amazn { … }",
-        "notice n of amazon { … }",
-    ),
-    "E011": Page(
-        "an unknown notice",
-        "`on` names a kind of notice that some file defines, or an event.",
-        "on authorization_expired_soon",
-        "on authorization_expiring",
-    ),
-    "E012": Page(
-        "an unknown fact",
-        "A condition may use the facts of the situation and the fields of the notice.",
-        "when expirey is 2024-04-10",
-        "when expires is 2024-04-10",
-    ),
-    "E013": Page(
-        "a comparison of unlike things",
-        "Both sides of a comparison must be of one type; durations have a unit.",
-        "when days_left <= 30",
-        "when days_left <= 30 days",
-    ),
-    "E014": Page(
-        "an unknown type or date format",
-        "A field is text, number, date, developer_id, address or domain; a date's format is made of YYYY, MM, DD, M, D.",
-        "expires: day",
-        'expires: date "YYYY-MM-DD"',
-    ),
-    "E015": Page(
-        "defined twice",
-        "One file defines a name once. A definition in another file of yours replaces a shipped one.",
-        'rule "a" { … }\nrule "a" { … }',
-        'rule "a" { … }\nrule "b" { … }',
-    ),
-    "E016": Page(
-        "a field with a reserved name",
-        "Words that conditions compare with (levels of trust, states, regions, systems) cannot be fields: mail would say what they mean.",
-        "bound: text",
-        "bound_text: text",
-    ),
-    "E020": Page(
-        "an unknown action", "An action begins with a verb of the language.", 'make task "T"', 'create task "T"'
-    ),
-    "E021": Page(
-        "an action that is not whole",
-        "Some actions want a person, a script or a text, and some options belong to one action only.",
-        "notify owner",
-        'notify owner "{{ developer }} lapses"',
-    ),
-    "E022": Page(
-        "an unknown person or script",
-        "People stand under [people] and scripts under [scripts] of mailrules.toml.",
-        'notify onwer "T"',
-        'notify owner "T"',
-    ),
-    "E023": Page(
-        "a rung in a rule without `while`",
-        "Rungs count from a deadline in the ledger, which only `while` rules look at.",
-        "on authorization_expiring\n7 days before expires: notify owner",
-        "while authorization is expiring\n7 days before expires: notify owner",
-    ),
-    "E030": Page(
-        "a template that cannot be filled",
-        "A template shows facts in {{ }}; every name is checked when the rules are loaded.",
-        'create task "Renew {{ developr }}"',
-        'create task "Renew {{ developer }}"',
-    ),
-    "E031": Page(
-        "an unknown expectation",
-        "A test expects task, notify, forward, run, authorization, notice or nothing else.",
-        "expect mail once",
-        "expect forward to owner once",
-    ),
-    "E040": Page(
-        "an action that strangers could reach",
-        "Mail is hostile. Running a script and forwarding outside [people] must be demanded to be out of their reach: the rule's condition names the trust it needs.",
-        'on authorization_expiring\nrun "renew"',
-        'on authorization_expiring\nwhen trust is bound\nrun "renew"',
-    ),
-    "N001": Page(
-        "a name that is not checked",
-        "Without a configuration, names of people and scripts are taken as they are.",
-        "",
-        "",
-    ),
-    "N002": Page(
-        "a shipped definition is replaced",
-        "A later file defines the same name differently; the later one holds.",
-        "",
-        "",
-    ),
-}
+_TAB = 4
+_INVISIBLE = ("Cf", "Mn", "Me", "Cc")
 
 
 def width(text: str) -> int:
-    """Return how many columns a text takes on a terminal."""
-    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 0 if unicodedata.combining(c) else 1 for c in text)
+    """Return how many columns a text takes on a terminal; what joins or modifies the character before it takes none."""
+    columns, joined = 0, False
+    for char in text:
+        if unicodedata.category(char) in _INVISIBLE or "\U0001f3fb" <= char <= "\U0001f3ff":
+            joined = char == "\u200d"
+            continue
+        if not joined:
+            columns += 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        joined = False
+    return columns
+
+
+def severity(problem: Problem) -> str:
+    """Return error, warning or note."""
+    return "error" if problem.is_error else "warning" if problem.code.startswith("W") else "note"
+
+
+def _lines(source: str) -> list[str]:
+    return source.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+def _printable(text: str) -> str:
+    """Return a piece of a line as a terminal shows it: tabs as spaces, what it would obey or hide as a space."""
+    text = text.replace("\t", " " * _TAB)
+    return "".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else "" if _turns(c) else c for c in text)
+
+
+def _turns(char: str) -> bool:
+    return (
+        unicodedata.bidirectional(char) in ("LRE", "RLE", "PDF", "LRO", "RLO", "LRI", "RLI", "FSI", "PDI")
+        or char in "\u200e\u200f"
+    )
 
 
 def render_problem(problem: Problem, source: str) -> str:
     """Return a problem with its place, its line, an underline and what to do."""
     span = problem.span
-    kind = "error" if problem.is_error else "warning" if problem.code.startswith("W") else "note"
-    out = [f"{kind}[{problem.code}]: {problem.message}", f"  --> {span.file}:{span.line}:{span.column}"]
-    lines = source.replace("\r\n", "\n").split("\n")
+    out = [f"{severity(problem)}[{problem.code}]: {problem.message}", f"  --> {span.file}:{span.line}:{span.column}"]
+    lines = _lines(source)
     if 1 <= span.line <= len(lines):
-        line = lines[span.line - 1].removeprefix("\ufeff").replace("\t", " ")
+        line = lines[span.line - 1]
         end = span.end_column if span.end_line == span.line else len(line) + 1
-        before, marked = line[: span.column - 1], line[span.column - 1 : end - 1]
+        before, marked, after = line[: span.column - 1], line[span.column - 1 : end - 1], line[end - 1 :]
+        if len(before) > 100:  # a line of a million characters is shown around the mistake
+            before = "…" + before[-60:]
+        before, marked, after = _printable(before), _printable(marked[:100]), _printable(after[:100])
         gutter = " " * len(str(span.line))
         out += [
             f" {gutter} |",
-            f" {span.line} | {line}",
+            f" {span.line} | {before}{marked}{after}",
             f" {gutter} | {' ' * width(before)}{'^' * max(1, width(marked))}",
         ]
     if problem.help:
@@ -199,3 +75,40 @@ def render_problem(problem: Problem, source: str) -> str:
     if problem.code in CODES:
         out.append(f"  = see: mailrules explain {problem.code}")
     return "\n".join(out)
+
+
+def as_row(problem: Problem) -> dict[str, str | int]:
+    """Return a problem as an object with stable names: columns count code points from 1, the end is exclusive."""
+    span = problem.span
+    return {
+        "code": problem.code,
+        "severity": severity(problem),
+        "file": span.file,
+        "line": span.line,
+        "column": span.column,
+        "end_line": span.end_line,
+        "end_column": span.end_column,
+        "message": problem.message,
+        "help": problem.help,
+    }
+
+
+def as_annotation(problem: Problem) -> str:
+    """Return a problem as a GitHub workflow command."""
+    span = problem.span
+    kind = {"note": "notice"}.get(severity(problem), severity(problem))
+    help_ = f"\nhelp: {problem.help}" if problem.help else ""
+    place = f"file={_property(span.file)},line={span.line},col={span.column}"
+    if span.end_line == span.line:  # GitHub refuses a column range over several lines
+        place += f",endColumn={span.end_column}"
+    else:
+        place += f",endLine={span.end_line}"
+    return f"::{kind} {place},title={_property(problem.code)}::{_data(problem.message + help_)}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

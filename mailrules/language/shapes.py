@@ -96,6 +96,7 @@ def _rows(*rows: tuple[str, str, str]) -> tuple[Phrase, ...]:
 
 _UNITS = "units are minutes, hours, days and weeks"
 PHRASES = _rows(
+    (r"https?://[^\s\"]*|[\w.+-]+@[\w.-]*\w|\b[\w-]+\.eml\b", r"`\g<0>` stands without quotes", r'write "\g<0>"'),
     (r"//|/\*|<!--|^--", r"`\g<0>` begins no comment here", "begin a comment with `#`"),
     (r"==", "`==` is no word of the language", "write `is`"),
     (r"!=|<>", r"`\g<0>` is no word of the language", "write `is not`"),
@@ -107,8 +108,7 @@ PHRASES = _rows(
     (r"->", "`->` is no word of the language", "end the line here, or write `:` after the day of a rung"),
     (r"\b[0-9]{10,}\b", r"`\g<0>` stands without quotes", r'write "\g<0>": an id is a text'),
     (r"\[|\]", r"`\g<0>` has no meaning here", 'write a list with commas alone: is one of "a", "b"'),
-    (r"\{\{[^{}]*\}\}", r"`\g<0>` stands outside of a text", 'put the whole text in quotes: "Renew {{ developer }}"'),
-    (r"https?://[^\s\"]*|[\w.+-]+@[\w.-]*\w|\b[\w-]+\.eml\b", r"`\g<0>` stands without quotes", r'write "\g<0>"'),
+    (r"\{\{[^{}]*\}\}", r"`\g<0>` stands outside of a text", 'put the whole text in quotes: "Renew {{ developer }}"; a quote inside a text is \\"'),
     (r"\b([0-9]{4})[-/.]([0-9])[-/.]([0-9])\b", r"`\g<0>` is no date", r"write \1-0\2-0\3"),
     (r"\b([0-9]{4})[-/.]([0-9])[-/.]([0-9]{2})\b", r"`\g<0>` is no date", r"write \1-0\2-\3"),
     (r"\b([0-9]{4})[-/.]([0-9]{2})[-/.]([0-9])\b", r"`\g<0>` is no date", r"write \1-\2-0\3"),
@@ -132,6 +132,10 @@ PHRASES = _rows(
     (r"\b[0-9]+ ?(?:s|secs?|seconds?)\b", f"seconds are too fine; {_UNITS}", "write 1 minute"),
     (r"\b(?:an?|one|two|three|four|five|six|seven|ten|fourteen|thirty) (minute|hour|day|week)s?\b", r"`\g<0>` is written with digits", r"write 7 \1s"),
     (r"\b[0-9]+[.,][0-9]+(?= |$)", r"`\g<0>` is no whole number", "write digits only, such as 30"),
+    (r"\bevery ([0-9]+)(?= ?(?:from|:|at|doubling))|^([0-9]+)(?= (?:before|after)\b)", r"a unit is missing after `\g<0>`", r"write \g<0> days"),
+    (r"\bdue ([0-9]+)(?= (?:before|after)\b)", r"a unit is missing after `\g<0>`", r"write \g<0> days"),
+    (r"\bexactly ([0-9]+)(?: times?)?", r"`\g<0>` is no count", r"write `\1 times`"),
+    (r"^let (\w+) ?(?:is|to|be|:=?)(?= )", "a `let` gives its value with `=`", r"write let \1 = …"),
     (r"\bis not (?:one of|in|any of)\b", r"`\g<0>` is no comparison", 'write not developer is one of "a", "b"'),
     (r"\bis (?:in|any of|either)\b|(?<!is )\bin\b(?= \")", r"`\g<0>` is no comparison", "write `is one of`"),
     (r"\b(?:is )?(?:greater|more|later|larger|bigger|higher) (?:than )?or equal(?: to)?\b", r"`\g<0>` is no comparison", "write `>=`"),
@@ -159,7 +163,7 @@ PHRASES = _rows(
     (r"^(\w+) ?\+ ?([0-9]+ (?:day|week)s?)(?= ?:)", r"`\g<0>` is no day of a rung", r"write \2 after \1"),
     (r"\bdue (\w+) ?- ?([0-9]+ (?:day|week)s?)", r"`\g<0>` is no day", r"write due \2 before \1"),
     (r"\bdue (?:on|by|in|at)\b.*", r"`\g<0>` is no day", "write `due 7 days before expires`, or `due expires`"),
-    (r"^(create task|notify|forward to|run|on|when|while|expect|mail from|renew at) ?:", r"the `:` after `\1` has no meaning", "delete the `:`"),
+    (r"^(create task|notify|forward to|run|on|when|while|expect|mail from|renew at|subject|line|says|description|owner|runbook|timezone|refuse) ?:", r"the `:` after `\1` has no meaning", "delete the `:`"),
 )  # fmt: skip
 """What stands in a row that cannot be read, what to say of it, and the edit. The first that is found is told."""
 

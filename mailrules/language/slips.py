@@ -6,6 +6,7 @@ May not live here: lark; a parser's terminal names in any message.
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 
@@ -29,6 +30,7 @@ _WORDS_OF_CONDITIONS = (
     "matches",
     "because",
 )
+_BEFORE_A_VALUE = ("is", "of", "not", "contains", "with", "matches", ",")
 _WORDS_OF_ACTIONS = ("due", "settle", "within", "before", "after")
 
 
@@ -100,6 +102,9 @@ class _Slip:
         if word.lower() in known:
             return self.tell(f"`{word}` is written with capitals", f"write `{word.lower()}`", self.first)
         if word in BLOCKS:
+            if word in ("let", "sample"):
+                help_ = f"move it above the {self.stop.chunk.rows[0].first.text}, to the beginning of a line"
+                return self.tell(f"a `{word}` stands outside of all blocks", help_, self.first)
             there = f"`{word}` begins a block of its own and cannot stand in a {self.context}"
             return self.tell(there, f"end the {self.context} with }} before it", self.first)
         if foreign := FOREIGN.get(self.context, {}).get(word.lower()):
@@ -128,6 +133,19 @@ class _Slip:
             name = " ".join(t.text for t in names)[:60]
             size = names[-1].end - names[0].at
             return self.tell(f"the name of a {word} stands in quotes", f'write {word} "{name}" {{', names[0], size)
+        if self.is_head and word == "wording" and names and "of" not in [t.text for t in names]:
+            help_ = f"write wording {names[0].text} of authorization_expiring of amazon {{"
+            return self.tell("a wording outside of a notice says to which notice it belongs", help_, names[0])
+        if self.is_head and word == "notice" and len(names) == 1 and names[0].kind == "word":
+            help_ = f"write notice {names[0].text} of amazon {{"
+            return self.tell(f"`{self.row.shown()}` does not say of which system", help_, names[0])
+        hyphen = next((t for t in names if t.text == "-"), None)
+        if hyphen is not None and word in ("system", "notice", "wording"):
+            name = self.plain.split("{")[0].split()[1].replace("-", "_")
+            return self.tell("a name has no hyphens", f"write `{name}`", hyphen)
+        if self.is_head and word == "system" and len(names) == 1 and names[0].kind == "word":
+            help_ = f'write system {names[0].text} "Example Hub" {{'
+            return self.tell("this system has no title", help_, names[0])
         if (
             self.is_head
             and word in ("system", "notice", "wording", "let", "sample")
@@ -172,6 +190,8 @@ class _Slip:
         """A keyword that is misspelt or in capitals, where reading stopped or somewhat before."""
         found = self.stop.found
         if found is not None and found.kind == "word":
+            if found.text in SHAPES.get(self.context, {}) and found is not self.first:
+                return self.tell(f"`{found.text}` begins a clause of its own", "put it on a line of its own", found)
             near = meant(found.text, sorted(self.stop.wanted), 0.7)
             if near and near != found.text:
                 if near == found.text.lower():
@@ -182,7 +202,7 @@ class _Slip:
         for token in self.row.tokens[1:]:
             if found is not None and token.at >= found.at:
                 break
-            near = meant(token.text, known, 0.74) if token.kind == "word" else ""
+            near = meant(token.text, known, 0.66) if token.kind == "word" else ""
             if near and token.text not in known:
                 return self.tell(f"`{token.text[:40]}` cannot stand here", f"did you mean `{near}`?", token)
         return None
@@ -196,10 +216,44 @@ class _Slip:
             return None
         at = next((i for i, t in enumerate(tokens) if t.at >= found.at), len(tokens) - 1)
         former = tokens[at - 1] if at else None
-        if former is not None and former.text == "," and former.last_line < found.line:
+        joins = next(
+            (t for t, after in itertools.pairwise(tokens) if t.text == "," and t.line < after.line == found.line),
+            None,
+        )
+        if joins is not None:
             return self.tell(
-                f"the comma at the end of line {former.line} joins the next line to it", "delete the comma", former
+                f"the comma at the end of line {joins.line} joins the next line to it", "delete the comma", joins
             )
+        if self.context == "table" and former is not None and former.text != ",":
+            return self.tell(
+                "a comma is missing between two values", f"write {former.text[:40]}, {found.text[:40]}", found
+            )
+        if self.context == "wording" and found.text == ":":
+            return self.tell(
+                "a field is declared in its notice, outside of the wording",
+                "move this line above the wording",
+                self.first,
+            )
+        if found.kind == "other" and found.text.isalnum():
+            word = found.text
+            for token in tokens[at + 1 :]:
+                if token.kind != "other" or token.at != found.at + len(word):
+                    break
+                word += token.text
+            message = "a name is made of the letters a to z, digits and _"
+            return self.tell(message, f'if it is a text, write "{word}"', found, len(word))
+        if (
+            former is not None
+            and former.kind == found.kind == "word"
+            and at > 1
+            and tokens[at - 2].text in _BEFORE_A_VALUE
+        ):
+            end = next(
+                (i for i in range(at, len(tokens)) if tokens[i].kind != "word" or tokens[i].text in ("and", "or")),
+                len(tokens),
+            )
+            text = " ".join(t.text for t in tokens[at - 1 : end])
+            return self.tell("a text stands in quotes", f'write "{text[:60]}"', former, tokens[end - 1].end - former.at)
         if former is not None and former.kind == found.kind == "string" and self.stop.wants_comma:
             return self.tell(
                 "a comma is missing between two texts", f"write {former.text[:40]}, {found.text[:40]}", found

@@ -18,6 +18,9 @@ def meant(word: str, known: Iterable[str], cutoff: float = 0.65) -> str:
     for name in names:
         if name.lower() == small:
             return name
+    for name in names:
+        if len(name) == len(small) and len(name) < 8 and sorted(name.lower()) == sorted(small):
+            return name
     folded = {name.lower(): name for name in names}
     near = difflib.get_close_matches(small, folded, 1, cutoff)
     return folded[near[0]] if near else ""

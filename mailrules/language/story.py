@@ -88,7 +88,7 @@ class Expectation:
     `what`: "task" | "notify" | "forward" | "run" | "authorization" | "nothing else" | "notice".
     `text`: the quoted text (task title; text of a notify; script name; authorization's name or id), if any.
     `target`: the person, if any (`expect notify owner …`, `expect forward to owner …`).
-    `count`: how often: None = at least once; `once` = 1, `never` = 0, `3 times` = 3. `on`: a day or None.
+    `count`: how often: None = at least once; `once` = 1, `never` = 0, `3 times` = 3. `on`: a day or None. `due`: the day a task is due.
     `state`: for `expect authorization "446453545547" is expiring`, the state word; for `expect notice KIND`, the kind.
     """
 
@@ -97,6 +97,7 @@ class Expectation:
     target: Name | Text | None = None
     count: int | None = None
     on: Moment | None = None
+    due: Moment | None = None
     state: Name | None = None
     span: Span = field(default=NOWHERE, compare=False)
 
@@ -120,5 +121,6 @@ class Test:
     polls: tuple[PollStep, ...] = ()
     expectations: tuple[Expectation, ...] = ()
     timezone: Text | None = None
+    account: Text | None = None
     table: Table | None = None
     span: Span = field(default=NOWHERE, compare=False)

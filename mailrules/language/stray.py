@@ -34,7 +34,13 @@ def mend(text: str, path: str) -> tuple[str, list[Problem]]:
         out.append(plain)
         if problem is None:
             continue
-        key = token.text if problem.message.startswith("that is") else f"{token.at}"
+        key = (
+            token.kind
+            if token.kind == "wide"
+            else token.text
+            if problem.message.startswith("that is")
+            else f"{token.at}"
+        )
         if key in problems:
             more.setdefault(key, []).append(token.line)
         else:
@@ -68,6 +74,9 @@ def _mended(token: Token, path: str) -> tuple[str, Problem | None]:
                 f"this text begins with a straight quote and ends with {_quotes(token.text[at])}",
                 f"write {text[: at + 1]}",
             )
+        case "wide":
+            plain = unicodedata.normalize("NFKC", token.text)
+            return plain, _problem(token, path, f"that is full-width, `{token.text}`", f"write {plain}")
         case "other":
             return _character(token, path)
         case _:
@@ -75,8 +84,14 @@ def _mended(token: Token, path: str) -> tuple[str, Problem | None]:
 
 
 def _quotes(text: str) -> str:
-    if text[0] in "'`´":
-        return "single quotes"
+    for signs, name in (
+        ("'", "single quotes"),
+        ("`´", "backticks"),
+        ("「」『』", "Japanese quotes"),
+        ("«»", "angled quotes"),
+    ):
+        if text[0] in signs:
+            return name
     return "curly quotes" if len(text) > 1 else "a curly one"
 
 
@@ -93,7 +108,7 @@ def _character(token: Token, path: str) -> tuple[str, Problem | None]:
         return "-", _problem(token, path, f"that is a dash, `{char}`", "write a hyphen: -")
     plain = unicodedata.normalize("NFKC", char)
     plain = {"、": ",", "。": " "}.get(char, plain)
-    if char.isspace() or (len(plain) == 1 and plain.isascii()):
+    if unicodedata.category(char) != "Cc" and (char.isspace() or (len(plain) == 1 and plain.isascii())):
         plain = " " if char.isspace() else plain
         what = _NAMES.get(char) or (
             "an unusual space" if plain == " " and char.isspace() else f"a full-width character, `{char}`"

@@ -40,6 +40,14 @@ _EXAMPLES = {
     "number": "a number, such as 3", "date": "a date, such as 2024-04-10", "duration": "a duration, such as 7 days",
     "instant": "a day and a time, such as 2024-04-10 09:00", "yes or no": "`yes` or `no`",
 }  # fmt: skip
+_FACTS_ELSEWHERE = {
+    "deadline": "expires", "expiry": "expires", "expiration": "expires", "due": "expires", "date": "expires", "days": "days_left",
+    "left": "days_left", "remaining": "days_left", "state": "authorization", "status": "authorization", "vendor": "developer",
+    "app": "developer", "application": "developer", "name": "developer", "id": "developer_id", "from": "sender.domain",
+    "sender": "sender.domain", "domain": "sender.domain", "title": "subject", "text": "body", "content": "body", "seller": "account",
+    "date_today": "today", "count": "reminders", "kind": "notice", "type": "notice",
+}  # fmt: skip
+"""Names that people bring along, and the facts they mean."""
 _RESULTS = {
     ("date", "+", "duration"): "date",
     ("date", "-", "duration"): "date",
@@ -64,7 +72,9 @@ def unknown(name: Name, facts: Mapping[str, FactType], words: Vocabulary) -> lis
     if there is not None and there.needs:
         message = f"`{name.value}` is known only where a mail arrives, and this rule looks at deadlines"
         return _wrong(name.span, message, "begin the rule with `on` and a kind of notice, or leave this out", "E012")
-    return _wrong(name.span, f"there is no fact `{name.value}` here", suggestion(name.value, facts, 40), "E012")
+    alike = _FACTS_ELSEWHERE.get(name.value.lower(), "")
+    help_ = f"write `{alike}`" if alike in facts else suggestion(name.value, facts)
+    return _wrong(name.span, f"there is no fact `{name.value}` here", help_, "E012")
 
 
 def check_condition(expr: Expr, facts: Mapping[str, FactType], words: Vocabulary) -> list[Problem]:
@@ -179,6 +189,8 @@ def _unlike(left: str, kind: str, right: Expr) -> str:
             return f"write {right.value if ' ' in right.value else right.value + ' days'} without quotes"
         if left == "yes or no":
             return "write `yes` or `no` without quotes"
+    if left == "date" and (day := _loose_date(right)):
+        return f"write {day}"
     if left in TEXTS:
         return f'write "{_written(right)}"' if _written(right) else "compare it with a text in quotes"
     if left == "date" and kind == "duration":
@@ -190,6 +202,15 @@ def _unlike(left: str, kind: str, right: Expr) -> str:
     if left == "number" and isinstance(right, DurationLiteral):
         return f"write {right.amount}"
     return f"compare it with {_EXAMPLES.get(left, _SHOWN[left])}"
+
+
+def _loose_date(expr: Expr) -> str:
+    """Return 2024-4-1, which reads as two subtractions, as a date."""
+    match expr:
+        case Arithmetic(left=Arithmetic(left=Number(value=year), right=Number(value=month)), right=Number(value=day)):
+            return f"{year:04}-{month:02}-{day:02}"
+        case _:
+            return ""
 
 
 def _written(expr: Expr) -> str:

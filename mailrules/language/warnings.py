@@ -40,6 +40,7 @@ def warnings(definitions: Definitions, session: Session) -> tuple[Problem, ...]:
     facts = {*session.words.facts, *(f.name.value for n in definitions.notices for f in n.fields)}
     for rule in definitions.rules:
         found += _of_rule(rule, session, facts)
+    found += _undated(definitions.rules, session)
     found += _untested(definitions)
     found += _shadowed(definitions)
     found += _unused(session)
@@ -69,7 +70,6 @@ def _of_rule(rule: Rule, session: Session, facts: Container[str]) -> Iterator[Pr
         yield from _late_rungs(rule, conditions)
     yield from _senders(conditions)
     yield from _outside(rule, conditions, session)
-    yield from _undated(rule, session)
 
 
 def _text(expr: Expr) -> str:
@@ -189,9 +189,9 @@ def _senders(conditions: list[Expr]) -> Iterator[Problem]:
 def _outside(rule: Rule, conditions: list[Expr], session: Session) -> Iterator[Problem]:
     levels = session.words.trust
     demanded = max((levels.index(demanded_trust(c, levels)) for c in conditions), default=0)
-    if "authenticated" not in levels or demanded >= levels.index("authenticated"):
+    people = session.words.people
+    if people is None or "authenticated" not in levels or demanded >= levels.index("authenticated"):
         return
-    people = session.words.people or {}
     for call in rule.calls:
         if call.verb == "notify" and isinstance(call.target, Text) and call.target.value not in people.values():
             yield _say(
@@ -202,20 +202,33 @@ def _outside(rule: Rule, conditions: list[Expr], session: Session) -> Iterator[P
             )
 
 
-def _undated(rule: Rule, session: Session) -> Iterator[Problem]:
-    dated = [r.action for r in rule.rungs if r.offset.days < -1] + [r.action for r in rule.repeats]
-    calls: list[ActionCall] = [c for c in dated if c.verb in ("create task", "notify")]
-    if isinstance(rule.trigger, ast.OnTrigger) and _have_dates(rule.trigger, session):
-        calls += [c for c in rule.actions if c.verb == "create task"]
-    for call in calls:
-        if call.text and call.due is None and not _DEADLINE.search(call.text.value):
-            yield _say(
-                "W006",
-                call.text.span,
-                "whoever reads this is not told by when",
-                f'name the deadline: "{call.text.value[:60]} by {{{{ expires }}}}"'
-                + ("" if call.verb == "notify" else ", or add `due expires`"),
-            )
+def _names_deadline(call: ActionCall) -> bool:
+    return call.due is not None or bool(call.text and _DEADLINE.search(call.text.value))
+
+
+def _undated(rules: tuple[Rule, ...], session: Session) -> Iterator[Problem]:
+    """Texts about a deadline that do not say when it is, where nothing else does: one that does is enough."""
+    told: set[str] = set()  # kinds of notice for which some task names the deadline
+    waiting: list[tuple[Rule, ast.OnTrigger]] = []
+    for rule in rules:
+        if isinstance(rule.trigger, ast.OnTrigger):
+            waiting.append((rule, rule.trigger))
+            if any(_names_deadline(c) for c in rule.calls):
+                told |= {k.value for k in rule.trigger.kinds}
+            continue
+        starts = [(r.offset, r.action) for r in rule.rungs] + [(r.start, r.action) for r in rule.repeats if r.start]
+        calls = [c for start, c in starts if start.anchor.value == "expires" and start.days < -1]
+        if not any(_names_deadline(c) for c in rule.calls):
+            yield from (_undated_text(c.text) for c in calls if c.text and c.verb in ("create task", "notify"))
+    for rule, trigger in waiting:
+        if _have_dates(trigger, session) and not told.issuperset(k.value for k in trigger.kinds):
+            calls = [c for c in rule.actions if c.verb == "create task" and not _names_deadline(c)]
+            yield from (_undated_text(c.text) for c in calls if c.text)
+
+
+def _undated_text(text: Text) -> Problem:
+    help_ = f'name the deadline: "{text.value[:60]} by {{{{ expires }}}}"'
+    return _say("W006", text.span, "whoever reads this is not told by when", help_)
 
 
 def _have_dates(trigger: ast.OnTrigger, session: Session) -> bool:

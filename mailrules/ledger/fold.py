@@ -72,14 +72,19 @@ def _take(draft: Draft, seen: Sighting) -> Taken:
 
 def _dated(draft: Draft, seen: Sighting, due: str, *, warns: bool = True) -> Taken:
     """Take a word about the expiry date. `warns`: it is a reminder; else a page that says that all is well until then."""
+    known = draft.ledger.obligations.get((draft.subject.id, due))
+    if known and known.waiting and not known.dated:
+        # why: an episode that began on that very day goes on; a date that has come says nothing that it does not
+        if not draft.subject.expires:
+            draft.tell(seen, due)
+        return draft.keep(replace(_heard(known, seen), notice=known.notice)), ""
+    former = known if known and known.dated else None
     if draft.yields(seen):
         draft.contradiction(seen)
-        former = draft.ledger.obligations.get((draft.subject.id, due))
-        kept = _heard(former, seen) if former else replace(_new(draft, seen, due, dated=True), grade="overruled")
-        kept = replace(kept, state="settled", closed=kept.closed or seen.at, proof=kept.proof or draft.subject.trust)
-        return draft.keep(kept), f"{draft.subject.source} names {draft.subject.expires}, and its word goes first"
+        held = f"{draft.subject.source} names {draft.subject.expires}, and its word goes first"
+        new = replace(_new(draft, seen, due, dated=True), state="settled", grade="overruled", closed=seen.at)
+        return draft.keep(_heard(former, seen) if former else replace(new, proof=draft.subject.trust)), held
     _overrule(draft, seen, due)
-    former = draft.ledger.obligations.get((draft.subject.id, due))
     if former is None:
         return _first(draft, seen, due, warns=warns)
     if former.state == "settled":
@@ -144,7 +149,7 @@ def _first(draft: Draft, seen: Sighting, due: str, *, warns: bool) -> Taken:
     if old and due > old:
         evidence.later(draft, seen)
     if (
-        not known.expires
+        known.expires in (None, due)
         or known.assumed
         or typed
         or draft.long_past(seen)

@@ -82,10 +82,10 @@ class Reading:
 
 @dataclass(slots=True)
 class Object:
-    """One object: `key` tells it from the others of its text, None for the only one; `line` is where it begins."""
+    """One object: `key` tells it from the others of its text, None for the only one; `lines` are where it stands."""
 
     reading: Reading
-    line: int
+    lines: list[range]
     key: str | None = None
 
 
@@ -103,23 +103,23 @@ def objects_of(text: Text, wording: CompiledWording) -> tuple[list[Object], bool
         return _joined(found), len(rows) > MAX_OBJECTS
     blocks = _blocks(text.searched, wording)
     if not blocks:
-        return [Object(Reading().read(wording.body, text.searched), 0)], False
+        return [Object(Reading().read(wording.body, text.searched), [range(len(text.searched.lines))])], False
     head = text.searched.some(range(blocks[0].start))
     found = []
     for block in blocks[:MAX_OBJECTS]:
         reading = Reading().read(wording.body, text.searched.some(block), head)
-        found.append(Object(reading, block.start, _key(reading, block.start)))
+        found.append(Object(reading, [block], _key(reading, block.start)))
     return _joined(found), len(blocks) > MAX_OBJECTS
 
 
 def _of_row(row: Row, wording: CompiledWording, around: Searched) -> Object | None:
     """Return the object of a row; None where the row says something else under the headings that the wording knows."""
     if row.fault:
-        return Object(Reading(problems=[row.fault]), row.index, f"row {row.index}")
+        return Object(Reading(problems=[row.fault]), [range(row.index, row.index + 1)], f"row {row.index}")
     reading = Reading().read(wording.body, Searched(row.lines), around)
     if any(clause.label is None and clause.heading in row.headings for clause in reading.missing):
         return None
-    return Object(reading, row.index, _key(reading, row.index))
+    return Object(reading, [range(row.index, row.index + 1)], _key(reading, row.index))
 
 
 def _key(reading: Reading, line: int) -> str:
@@ -140,6 +140,7 @@ def _joined(objects: list[Object]) -> list[Object]:
             for value, place in values.items():
                 first.reading.values.setdefault(name, {}).setdefault(value, place)
         first.reading.problems += one.reading.problems
+        first.lines += one.lines
     return list(joined.values())
 
 

@@ -31,15 +31,22 @@ MAX_DRAFTS = 3
 
 @dataclass(slots=True)
 class _Item:
-    """One object as one wording sees it. `place` orders objects; `split` ones are some of several."""
+    """One object as one wording sees it: the lines of which text it stands on; `split` ones are some of several."""
 
-    place: tuple[int, int]
+    text: int
+    lines: Sequence[range]
     notice: Notice
     wording: CompiledWording
     split: bool
     complete: bool
     weight: float
     missing: Sequence[CompiledClause] = ()
+
+    def overlaps(self, other: _Item) -> bool:
+        """Whether both take up a line."""
+        return self.text == other.text and any(
+            mine.start < theirs.stop and theirs.start < mine.stop for mine in self.lines for theirs in other.lines
+        )
 
     @property
     def rank(self) -> tuple[bool, float, bool]:
@@ -68,7 +75,7 @@ def _overflow(beyond: Notice) -> Notice:
     reason = f"the document has more than {MAX_OBJECTS} notices; the rest was not read"
     return Notice(
         status="unparsed", kind=beyond.kind, system=beyond.system, wording=beyond.wording, path=beyond.path,
-        reason=reason, forwarded=beyond.forwarded,
+        reason=reason, forwarded=beyond.forwarded, evidence=beyond.evidence[:1],
     )  # fmt: skip
 
 
@@ -139,17 +146,21 @@ def _notes(notice: Notice, written: date | None) -> tuple[str, ...]:
 def _items(group: Group, wordings: Sequence[CompiledWording], systems: dict[str, System]) -> list[_Item]:
     """Return the objects of a group, each as the wording sees it that fits best; of equals, the one defined first."""
     whole: _Item | None = None
-    parted: dict[tuple[int, int], _Item] = {}
+    parted: list[_Item] = []
     for wording in wordings:
         for item in _fit(group, wording, systems.get(wording.definition.system.value)):
-            if item.notice.status == "refused" and not item.split:
+            if item.split:
+                parted.append(item)
+            elif item.notice.status == "refused":
                 return [item]
-            if not item.split:
-                whole = item if whole is None or item.rank > whole.rank else whole
-            elif item.place not in parted or item.rank > parted[item.place].rank:
-                parted[item.place] = item
-    if parted:
-        return [parted[place] for place in sorted(parted)]
+            elif whole is None or item.rank > whole.rank:
+                whole = item
+    taken: list[_Item] = []
+    for item in sorted(parted, key=lambda i: i.rank, reverse=True):
+        if len(taken) <= MAX_OBJECTS and not any(item.overlaps(other) for other in taken):
+            taken.append(item)
+    if taken:
+        return sorted(taken, key=lambda i: (i.text, i.lines[0].start))
     return [whole] if whole else []
 
 
@@ -164,7 +175,7 @@ def _fit(group: Group, wording: CompiledWording, system: System | None) -> list[
     if not group.texts or not needed:
         readings = [Reading().read(wording.body, text.searched) for text in group.texts]
         nothing = Reading(missing=[c for c in wording.body if not c.optional])
-        return fits.item((0, 0), readings or [nothing], split=False)
+        return fits.item(0, (), readings or [nothing], split=False)
     texts: list[tuple[int, list[Object]]] = []
     over = False
     for number, text in enumerate(group.texts):
@@ -174,7 +185,7 @@ def _fit(group: Group, wording: CompiledWording, system: System | None) -> list[
     if not any(objects for _, objects in texts):
         return []
     if not any(o.key is not None for _, objects in texts for o in objects):
-        return fits.item((0, 0), [o.reading for _, objects in texts for o in objects], split=False)
+        return fits.item(0, (), [o.reading for _, objects in texts for o in objects], split=False)
     telling = [(n, objects) for n, objects in texts if any(_tells(o) for o in objects)]
     if not telling:
         return []
@@ -185,10 +196,11 @@ def _fit(group: Group, wording: CompiledWording, system: System | None) -> list[
     items = [
         item
         for one in first
-        for item in fits.item((number, one.line), [r[one.key or _only(one.reading)] for r in keyed], split=True)
+        for item in fits.item(number, one.lines, [r[one.key or _only(one.reading)] for r in keyed], split=True)
     ]
     if over and items:
-        beyond = replace(items[-1], place=(number, items[-1].place[1] + 1), notice=_overflow(items[-1].notice))
+        end = len(group.texts[number].searched.lines)
+        beyond = replace(items[-1], lines=[range(end, end + 1)], notice=_overflow(items[-1].notice), complete=True)
         items.append(beyond)
     return items
 
@@ -218,7 +230,7 @@ class _Fits:
     heading: Reading
     titled: bool
 
-    def item(self, place: tuple[int, int], readings: Sequence[Reading], *, split: bool) -> list[_Item]:
+    def item(self, text: int, lines: Sequence[range], readings: Sequence[Reading], *, split: bool) -> list[_Item]:
         """Return the item of one object as its parts read it; [] where it is none."""
         wording, titled = self.wording, self.titled
         nearest = min(readings, key=lambda r: len(r.missing))
@@ -227,7 +239,7 @@ class _Fits:
         whole = not nearest.missing and (titled or not subject or not wording.reads_nothing)
         weight = nearest.found + titled
         if whole:
-            return [_Item(place, self._concluded(readings), wording, split, True, weight)]
+            return [_Item(text, lines, self._concluded(readings), wording, split, True, weight)]
         share = nearest.found / total if total else 0.0
         if wording.definition.refuse or wording.reads_nothing:
             return []
@@ -237,14 +249,14 @@ class _Fits:
         reason = "; ".join(dict.fromkeys([reason, *nearest.problems[:3]]))
         evidence = tuple(e for values in nearest.values.values() for e in values.values())[:20]
         notice = replace(self._blank(), reason=reason, evidence=evidence)
-        return [_Item(place, notice, wording, split, False, share + titled, tuple(nearest.missing))]
+        return [_Item(text, lines, notice, wording, split, False, share + titled, tuple(nearest.missing))]
 
     def disagreeing(self, keyed: Sequence[dict[str, Reading]]) -> list[_Item]:
         """Return the one item of parts that do not speak of the same objects."""
         sides = " and ".join(", ".join(f"`{key}`" for key in list(readings)[:3]) for readings in keyed[:2])
         notice = replace(self._blank(), reason=f"the parts speak of different objects: {sides}")
         found = max(r.found for readings in keyed for r in readings.values())
-        return [_Item((0, 0), notice, self.wording, False, True, found + self.titled)]
+        return [_Item(0, (), notice, self.wording, False, True, found + self.titled)]
 
     def _blank(self) -> Notice:
         definition, language = self.wording.definition, self.wording.wording.language.value

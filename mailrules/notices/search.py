@@ -100,7 +100,7 @@ class Searched:
                 yield Hit(
                     index, tuple(self.value(index, hole, *match.span(n)) for n, hole in enumerate(clause.holes, 1))
                 )
-            elif clause.label and clause.label.fullmatch(folded):
+            elif clause.label and len(empty) < MAX_HITS and clause.label.fullmatch(folded):
                 below = self._below(clause, index)
                 if below.text:
                     filled = True

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from mailrules.notices.lines import Line
 from mailrules.notices.patterns import CompiledClause, cell
 
-MAX_CELLS = 60
+MAX_CELLS = 30
 _DASHES = " -–—―−/"
 LONGEST_HEADING = 80
 
@@ -27,7 +27,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row under headings: `lines` as a person reads them, the headings it stands under, what is wrong with it."""
+    """One row under headings: `lines` as a person reads them, the known headings it stands under, what is wrong."""
 
     index: int
     lines: tuple[Line, ...]
@@ -42,10 +42,13 @@ class Tables:
         self.lines = lines
         self._cells = {i: cells for i, line in enumerate(lines) if len(cells := _cells(line.text)) > 1}
         self._headings: dict[str, list[int]] = {}
+        folded: dict[str, str] = {}
         for index, cells in self._cells.items():
             for one in cells:
                 if one.text and len(one.text) <= LONGEST_HEADING:
-                    self._headings.setdefault(cell(one.text), []).append(index)
+                    if one.text not in folded:
+                        folded[one.text] = cell(one.text)
+                    self._headings.setdefault(folded[one.text], []).append(index)
 
     def rows(self, clauses: Sequence[CompiledClause], most: int) -> tuple[list[Row], set[int]]:
         """Return the rows under headings that at least two clauses know, and the indexes of all lines of such tables.
@@ -71,7 +74,7 @@ class Tables:
                 inside.add(index)
                 cells = self._cells[index]
                 if any(cell(one.text) for one in cells):
-                    rows.append(_row(index, self.lines[index], titles, cells, names))
+                    rows.append(_row(index, self.lines[index], titles, cells, names & wanted))
                 index += 1
         return rows, inside
 
@@ -83,6 +86,8 @@ def _row(index: int, line: Line, titles: Sequence[Cell], cells: Sequence[Cell], 
         return Row(index, (line,), names, fault)
     read = []
     for number, (title, one) in enumerate(zip(titles, cells, strict=True), 1):
+        if cell(title.text) not in names:
+            continue
         label = title.text.rstrip(" :\uff1a") + ": "
         at = line.place(min(one.offset, len(line.text) - 1))
         pieces = ((0, at.line, at.column), (len(label), at.line, at.column))

@@ -73,6 +73,7 @@ def _wrong_effects(expected: Expectation, run: Run, claimed: set[str], rules: tu
         and _came(effect)
         and target in (None, effect.target)
         and (expected.text is None or expected.text.value in (title_of(effect), effect.target))
+        and (expected.due is None or effect.args.get("due") == expected.due.day)
         and (expected.on is None or _day(at, run).isoformat() == expected.on.day)
     ]
     claimed.update(found)
@@ -82,6 +83,7 @@ def _wrong_effects(expected: Expectation, run: Run, claimed: set[str], rules: tu
         "forward to" if expected.what == "forward" and target else expected.what,
         target or "",
         f'"{expected.text.value}"' if expected.text else "",
+        f"due {expected.due.day}" if expected.due else "",
         _times(expected.count),
         f"on {expected.on.day}" if expected.on else "",
     ]
@@ -153,6 +155,7 @@ def _described(effect: Effect, at: datetime, run: Run) -> str:
     if what in ("notify", "forward"):
         words.append(("to " if what == "forward" else "") + effect.target)
     words.append(f'"{title_of(effect) or effect.target}"')
+    words += [f"due {effect.args['due']}"] if effect.args.get("due") else []
     why = {"missed": ", missed: a gap between polls passed over it", "failed": f", failed: {effect.args.get('why', '')}"}
     return f"{' '.join(words)} on {_day(at, run).isoformat()} by rule `{effect.rule}`{why.get(effect.state, '')}"
 

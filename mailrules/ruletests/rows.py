@@ -54,8 +54,9 @@ def _filled(test: Test, cells: Mapping[str, str], samples: Mapping[str, Sample])
             replace(p, at=at(p.at) if p.at else None, until=at(p.until) if p.until else None) for p in test.polls
         ),
         expectations=tuple(
-            replace(e, text=text(e.text), on=at(e.on) if e.on else None) for e in test.expectations
+            replace(e, text=text(e.text), on=at(e.on) if e.on else None, due=at(e.due) if e.due else None) for e in test.expectations
         ),
+        account=text(test.account),
         table=None,
     )  # fmt: skip
 

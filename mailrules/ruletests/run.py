@@ -27,6 +27,7 @@ from mailrules.ruletests.coverage import Seen
 from mailrules.schedule import AccountFacts
 
 ACCOUNT = "test"
+"""What the account of a test is called where the test does not say."""
 MAX_POLLS = 20_000
 UNCONDITIONAL = 99
 """Counted as failed conditions where a rule held back before it looked at any: no near miss."""
@@ -59,6 +60,7 @@ class Run:
     """What has happened so far in one test. `states` are the states of each authorization, by day of the test's zone."""
 
     zone: ZoneInfo
+    account: AccountFacts
     ledger: Ledger = field(default_factory=Ledger)
     effects: dict[str, tuple[Effect, datetime]] = field(default_factory=dict)
     notices: list[Notice] = field(default_factory=list)
@@ -87,12 +89,13 @@ class Run:
 def perform(test: Test, path: str, rules: RuleSet, bytes_of: BytesOf) -> Run:
     """Carry out one plain test. Raises CannotRun where a step cannot be carried out."""
     zone = ZoneInfo(test.timezone.value) if test.timezone else ZoneInfo("UTC")
-    world = world_of(rules, zone)
-    run = Run(zone=zone)
+    world = world_of(rules, zone, test.account.value if test.account else ACCOUNT)
+    (account,) = world.accounts.values()
+    run = Run(zone=zone, account=account)
     steps: list[MailStep | PersonStep] = [*test.mails, *test.people]
     waiting = [(_instant(step.at.value, zone), step) for step in steps]
     waiting.sort(key=lambda item: item[0])
-    look = _Look(rules, world.accounts[ACCOUNT])
+    look = _Look(rules, account)
     for now in _polls(test, zone, [at for at, _ in waiting]):
         while waiting and waiting[0][0] <= now:
             at, step = waiting.pop(0)
@@ -146,7 +149,7 @@ def _deliver(
     step: MailStep, at: datetime, now: datetime, run: Run, rules: RuleSet, world: World, content: bytes
 ) -> None:
     source = step.path.value if step.path else "inline"
-    raw = RawMessage(source=source, content=content, received_at=at, account=ACCOUNT)
+    raw = RawMessage(source=source, content=content, received_at=at, account=run.account.name)
     trust = step.trust.value if step.trust else None
     reading = read(raw, rules, developers=world.developers, trust=trust)  # type: ignore[arg-type]
     run.notices.extend(reading.notices)
@@ -162,7 +165,7 @@ def _act(step: PersonStep, at: datetime, run: Run) -> None:
     if step.what == "add":
         number = step.developer_id.value.replace("-", "") if step.developer_id else None
         seen = Sighting(
-            account=ACCOUNT, system=step.system.value if step.system else "", kind="", developer_id=number,
+            account=run.account.name, system=step.system.value if step.system else "", kind="", developer_id=number,
             developer=step.name.value, region=None, expires=day, trust="confirmed", message="", at=at.isoformat(), today=today,
         )  # fmt: skip
         run.ledger = enter(run.ledger, seen).ledger
@@ -189,7 +192,7 @@ def title_of(effect: Effect) -> str:
     return str(effect.args.get("title") or effect.args.get("subject") or "").removeprefix("[unverified] ")
 
 
-def world_of(rules: RuleSet, zone: ZoneInfo) -> World:
+def world_of(rules: RuleSet, zone: ZoneInfo, account: str = ACCOUNT) -> World:
     """Names of people and scripts are whatever the rules say: a test needs no configuration."""
     people: dict[str, str] = {}
     scripts: dict[str, Script] = {}
@@ -201,7 +204,7 @@ def world_of(rules: RuleSet, zone: ZoneInfo) -> World:
                 scripts[call.target.value] = Script(argv=(call.target.value,), changes_nothing=False)
             else:
                 people.setdefault(call.target.value, f"{call.target.value}@people.example")
-    return World(people=people, scripts=scripts, accounts={ACCOUNT: AccountFacts(name=ACCOUNT, zone=zone)})
+    return World(people=people, scripts=scripts, accounts={account: AccountFacts(name=account, zone=zone)})
 
 
 def _instant(text: str, zone: ZoneInfo) -> datetime:
