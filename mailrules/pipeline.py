@@ -14,7 +14,17 @@ from datetime import datetime, timedelta
 from mailrules.compose import Situation, World
 from mailrules.decide import Decision, decide
 from mailrules.effects import Effect
-from mailrules.ledger import HISTORY_AFTER, Authorization, Event, Ledger, Obligation, Sighting, grow, observe, snoozed_until
+from mailrules.ledger import (
+    HISTORY_AFTER,
+    Authorization,
+    Event,
+    Ledger,
+    Obligation,
+    Sighting,
+    grow,
+    observe,
+    snoozed_until,
+)
 from mailrules.mail.auth import Receiver
 from mailrules.mail.message import Message, RawMessage
 from mailrules.mail.parse import parse_message

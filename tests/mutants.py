@@ -99,7 +99,10 @@ def of_offset(offset: Offset) -> Iterator[tuple[str, Offset]]:
 def of_call(call: ActionCall) -> Iterator[tuple[str, ActionCall]]:
     for at, word in enumerate(call.words):
         if isinstance(word, Text):
-            yield "change a text", replace(call, words=(*call.words[:at], replace(word, value="x" + word.value), *call.words[at + 1 :]))
+            yield (
+                "change a text",
+                replace(call, words=(*call.words[:at], replace(word, value="x" + word.value), *call.words[at + 1 :])),
+            )
     if call.due:
         yield "drop due", replace(call, due=None)
         for what, due in of_offset(call.due):
@@ -117,12 +120,22 @@ def of_rule(rule: Rule) -> Iterator[tuple[int, str, Rule]]:
             if rest:
                 yield kind.span.line, f"drop on {kind.value}", replace(rule, trigger=replace(trigger, kinds=rest))
         if trigger.system:
-            yield trigger.span.line, f"drop of {trigger.system.value}", replace(rule, trigger=replace(trigger, system=None))
+            yield (
+                trigger.span.line,
+                f"drop of {trigger.system.value}",
+                replace(rule, trigger=replace(trigger, system=None)),
+            )
     else:
-        always = ast.Comparison(left=ast.Name(value="account"), comparator="is not", right=(ast.Keyword(value="nothing"),))
+        always = ast.Comparison(
+            left=ast.Name(value="account"), comparator="is not", right=(ast.Keyword(value="nothing"),)
+        )
         yield trigger.span.line, "drop while", replace(rule, trigger=replace(trigger, condition=always))
         for what, condition in of_expr(trigger.condition):
-            yield trigger.span.line, f"while: {what}", replace(rule, trigger=replace(trigger, condition=condition or always))
+            yield (
+                trigger.span.line,
+                f"while: {what}",
+                replace(rule, trigger=replace(trigger, condition=condition or always)),
+            )
     if rule.when is not None:
         yield rule.when.span.line, "drop when", replace(rule, when=None)
         for what, condition in of_expr(rule.when):
@@ -143,10 +156,19 @@ def of_rule(rule: Rule) -> Iterator[tuple[int, str, Rule]]:
         rest, line = rule.repeats[:at] + rule.repeats[at + 1 :], repeat.span.line
         yield line, "drop repeat", replace(rule, repeats=rest)
         longer = replace(repeat.interval, amount=repeat.interval.amount + 1)
-        many = [("a longer interval", replace(repeat, interval=longer)), ("doubling", replace(repeat, doubling=not repeat.doubling))]
-        many += [(what, replace(repeat, start=offset)) for what, offset in of_offset(repeat.start)] if repeat.start else []
+        many = [
+            ("a longer interval", replace(repeat, interval=longer)),
+            ("doubling", replace(repeat, doubling=not repeat.doubling)),
+        ]
+        many += (
+            [(what, replace(repeat, start=offset)) for what, offset in of_offset(repeat.start)] if repeat.start else []
+        )
         many += [("drop from", replace(repeat, start=None))] if repeat.start else []
-        many += [("once less", replace(repeat, times=repeat.times - 1)), ("drop at most", replace(repeat, times=None))] if repeat.times else []
+        many += (
+            [("once less", replace(repeat, times=repeat.times - 1)), ("drop at most", replace(repeat, times=None))]
+            if repeat.times
+            else []
+        )
         many += [(what, replace(repeat, action=call)) for what, call in of_call(repeat.action)]
         for what, other in many:
             yield line, what, replace(rule, repeats=(*rule.repeats[:at], other, *rule.repeats[at + 1 :]))
@@ -166,15 +188,27 @@ def of_wording(wording: Wording) -> Iterator[tuple[int, str, Wording]]:
                 word = next(w for w in piece.split() if any(c.isalnum() for c in w))
                 other = (*pieces[:place], piece.replace(word, f"{word}qx", 1), *pieces[place + 1 :])
                 mutated = replace(clause, pattern=replace(clause.pattern, pieces=other))
-                yield line, f"change the words of {clause.place}", replace(wording, clauses=(*wording.clauses[:at], mutated, *wording.clauses[at + 1 :]))
+                yield (
+                    line,
+                    f"change the words of {clause.place}",
+                    replace(wording, clauses=(*wording.clauses[:at], mutated, *wording.clauses[at + 1 :])),
+                )
                 break
         if clause.optional:
             must = replace(clause, optional=False)
-            yield line, f"drop maybe of {clause.place}", replace(wording, clauses=(*wording.clauses[:at], must, *wording.clauses[at + 1 :]))
+            yield (
+                line,
+                f"drop maybe of {clause.place}",
+                replace(wording, clauses=(*wording.clauses[:at], must, *wording.clauses[at + 1 :])),
+            )
     for at, (name, text) in enumerate(wording.constants):
         rest = wording.constants[:at] + wording.constants[at + 1 :]
         yield name.span.line, f"drop {name.value} is", replace(wording, constants=rest)
-        yield name.span.line, f"change {name.value}", replace(wording, constants=(*rest, (name, replace(text, value=f"{text.value}x"))))
+        yield (
+            name.span.line,
+            f"change {name.value}",
+            replace(wording, constants=(*rest, (name, replace(text, value=f"{text.value}x")))),
+        )
 
 
 def of_block(block: Block) -> Iterator[Mutant]:
@@ -182,7 +216,9 @@ def of_block(block: Block) -> Iterator[Mutant]:
         case Rule():
             yield from (Mutant(line, f"rule `{block.name.value}`: {what}", made) for line, what, made in of_rule(block))
         case Wording():
-            yield from (Mutant(line, f"wording {block.language.value}: {what}", made) for line, what, made in of_wording(block))
+            yield from (
+                Mutant(line, f"wording {block.language.value}: {what}", made) for line, what, made in of_wording(block)
+            )
         case ast.NoticeDefinition(wordings=wordings):
             for at, wording in enumerate(wordings):
                 for line, what, made in of_wording(wording):
@@ -191,7 +227,11 @@ def of_block(block: Block) -> Iterator[Mutant]:
         case ast.Let(values=values):
             for at, value in enumerate(values):
                 for other in of_value(value):
-                    yield Mutant(block.span.line, f"let {block.name.value}: change a value", replace(block, values=(*values[:at], other, *values[at + 1 :])))
+                    yield Mutant(
+                        block.span.line,
+                        f"let {block.name.value}: change a value",
+                        replace(block, values=(*values[:at], other, *values[at + 1 :])),
+                    )
         case _:
             pass
 
@@ -199,10 +239,12 @@ def of_block(block: Block) -> Iterator[Mutant]:
 # --- running them ---------------------------------------------------------------------------------------------------
 
 
-def survivors(path: str, text: str, folder) -> tuple[list[Mutant], int]:  # noqa: ANN001
+def survivors(path: str, text: str, folder) -> tuple[list[Mutant], int]:
     """Return the mutants of one file that none of its tests notices, and how many mutants there were."""
     grammar = grammar_text()
-    files = [parse(t, name, grammar)[0] for name, t in [*((n, t) for n, t in shipped_rules() if n != path), (path, text)]]
+    files = [
+        parse(t, name, grammar)[0] for name, t in [*((n, t) for n, t in shipped_rules() if n != path), (path, text)]
+    ]
     others, own = files[:-1], files[-1]
     left, count = [], 0
     for at, block in enumerate(own.blocks):
@@ -214,7 +256,7 @@ def survivors(path: str, text: str, folder) -> tuple[list[Mutant], int]:  # noqa
     return left, count
 
 
-def _noticed(files: list[ast.RulesFile], path: str, folder) -> bool:  # noqa: ANN001
+def _noticed(files: list[ast.RulesFile], path: str, folder) -> bool:
     definitions, problems = check(files, vocabulary())
     if any(p.is_error for p in problems):
         return True

@@ -352,3 +352,42 @@ def test_reminders_that_stopped_are_a_hint_and_settle_nothing() -> None:
     assert silence(ledger, only(ledger).id, date(2024, 3, 21)) is None
     assert silence(ledger, only(ledger).id, date(2024, 3, 22)) == timedelta(days=11)
     assert owed(passing(ledger, "2024-03-22")).state == "open"
+
+
+# --- what a stranger, or an old paper, cannot do ----------------------------------------------------------------
+
+
+def test_a_strangers_reminder_does_not_become_the_mail_that_is_forwarded() -> None:
+    ledger = seen(sight(message="proven"), sight("2024-03-18", message="strange", trust="unverified"))
+    assert (owed(ledger).message, owed(ledger).trust, owed(ledger).reminders) == ("proven", "bound", 2)
+
+
+def test_a_status_does_not_lend_its_trust_to_a_date_that_is_believed_less() -> None:
+    ledger = passing(seen(sight(trust="unverified")), "2024-04-12")
+    ledger = told(ledger, token_error("2024-04-12"))
+    assert (owed(ledger).trust, owed(ledger, "2024-04-12").trust) == ("unverified", "bound")
+
+
+def test_a_page_saved_on_the_day_of_the_renewal_tells_the_new_date() -> None:
+    ledger = told(said_renewed(seen(sight())), status(RENEWAL, "active", "2025-03-19"))
+    assert (only(ledger).expires, only(ledger).assumed) == ("2025-03-19", False)
+
+
+def test_a_date_that_passed_long_ago_neither_turns_the_known_one_back_nor_reopens() -> None:
+    old = observe(seen(sight()), sight("2024-03-12", expires="2023-04-10"))
+    assert (only(old.ledger).expires, owed(old.ledger, "2023-04-10").history, bool(old.held)) == (DUE, True, True)
+    late = observe(said_renewed(seen(sight())), sight("2024-06-01"))
+    assert owed(late.ledger).state == "settled"
+
+
+def test_an_error_newer_than_the_page_that_says_all_is_well_stays_open() -> None:
+    ledger = seen(token_error("2024-03-15"))
+    ledger = told(ledger, status("2024-03-16", "ok", written=date(2024, 3, 14)))
+    assert owed(ledger, "2024-03-15").state == "open"
+
+
+def test_what_is_revoked_is_not_opened_by_the_calendar_and_an_old_date_is_history() -> None:
+    ledger = seen(status("2024-03-11", "active", NEXT))
+    gone = revoked(ledger, only(ledger).id, at=instant(RENEWAL), day=RENEWAL).ledger
+    assert passing(gone, "2025-03-10").obligations == {}
+    assert owed(passing(ledger, "2025-06-01"), NEXT).history

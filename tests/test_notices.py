@@ -279,6 +279,8 @@ def test_a_mail_forwarded_in_the_text_is_read_with_its_own_subject_and_never_tru
     assert without_days(found) == RIGHT
     assert found.fields["days"] == "30"
     assert found.notes == ()
+    assert found.written is not None
+    assert found.written.date().isoformat() == "2024-03-11"
     assert {e.part for e in found.evidence} == {"1"}
 
 

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mailrules.cli.commands import app
+from mailrules.errors import UsageError
 from mailrules.live import mail_of_test
 from mailrules.ruleset import RuleSet, load
 from mailrules.ruletests import Result, Seen, coverage, percent, run_tests
@@ -99,7 +100,10 @@ def test_a_changed_field_of_a_sample_is_what_is_read() -> None:
 
 def test_each_row_of_a_table_is_a_test_of_its_own() -> None:
     table = 'table days, expires {\n"30", 2024-04-10\n"7", 2024-03-18\n}'
-    lines = ("mail expiry with days days, expires expires at 2024-03-11 09:00", 'expect task "Renew Never Settle by 2024-04-10" once')
+    lines = (
+        "mail expiry with days days, expires expires at 2024-03-11 09:00",
+        'expect task "Renew Never Settle by 2024-04-10" once',
+    )
     first, second = results(TASK, story(table, *lines))
     assert (first.row, len(first.failures)) == ("30, 2024-04-10", 0)
     assert (second.row, len(second.failures)) == ("7, 2024-03-18", 1)
@@ -172,7 +176,9 @@ def test_a_story_of_thirteen_months_of_hourly_polls_is_told_at_once() -> None:
     assert time.perf_counter() - start < 20  # a guard against polls that are really carried out one by one
 
 
-@pytest.mark.parametrize("name", ["starter.rules", "examples/accountone.rules", "examples/agency.rules", "examples/script.rules"])
+@pytest.mark.parametrize(
+    "name", ["starter.rules", "examples/accountone.rules", "examples/agency.rules", "examples/script.rules"]
+)
 def test_leaving_out_polls_that_see_nothing_new_changes_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     text = (Path(__file__).parent.parent / "rules" / name).read_text(encoding="utf-8")
     rules = load([*shipped_rules(), ("my.rules", text)], grammar_text())
@@ -219,8 +225,15 @@ def test_a_persons_word_ends_the_ladder(word: str) -> None:
 
 def test_an_authorization_entered_by_hand_needs_no_mail() -> None:
     add = 'add "Shippinno" of amazon id "525964794073" expires 2024-04-10 at 2024-02-01 09:00'
-    lines = (add, "poll every 1 hour until 2024-04-08", "expect notify owner once on 2024-03-27", "expect forward to owner once")
-    assert failures(LADDER, story(*lines, "expect nothing else", 'expect authorization "525964794073" is expiring')) == []
+    lines = (
+        add,
+        "poll every 1 hour until 2024-04-08",
+        "expect notify owner once on 2024-03-27",
+        "expect forward to owner once",
+    )
+    assert (
+        failures(LADDER, story(*lines, "expect nothing else", 'expect authorization "525964794073" is expiring')) == []
+    )
 
 
 def test_a_word_about_something_unknown_is_told() -> None:
@@ -229,7 +242,10 @@ def test_a_word_about_something_unknown_is_told() -> None:
 
 
 def test_a_renewal_until_a_day_that_has_passed_is_told_and_no_crash() -> None:
-    (told,) = failures(TASK, story(MAIL, 'renewed "Never Settle" until 2024-03-01 at 2024-03-20 10:00', "poll every 1 day until 2024-04-01"))
+    (told,) = failures(
+        TASK,
+        story(MAIL, 'renewed "Never Settle" until 2024-03-01 at 2024-03-20 10:00', "poll every 1 day until 2024-04-01"),
+    )
     assert "2024-03-01 is not later" in told
 
 
@@ -278,7 +294,9 @@ def test_a_test_sees_the_rules_of_its_own_file_only() -> None:
     other = ("other.rules", 'rule "other" {\non authorization_expiring\ncreate task "other"\n}\n')
     mine = ("my.rules", EXPIRY + TASK + story(MAIL, "expect task once", "expect nothing else"))
     rules = load([*AMAZON, other, mine], grammar_text())
-    assert [str(f) for r in run_tests(rules, mail_of_test(STORIES)) if r.span.file == "my.rules" for f in r.failures] == []
+    assert [
+        str(f) for r in run_tests(rules, mail_of_test(STORIES)) if r.span.file == "my.rules" for f in r.failures
+    ] == []
 
 
 # --- what a failure says ----------------------------------------------------------------------------------------------
@@ -292,12 +310,16 @@ def test_a_failure_says_what_was_expected_what_is_there_and_the_nearest_miss_fir
     assert failure.found == ("none; what there is:", "nothing")
     first, second, *_ = failure.why
     assert first.startswith("rule `near` (my.rules:")
-    assert first.endswith("held back on 2024-03-11: `days_left <= 20 days` does not hold: wanted <= 20 days, found 30 days")
+    assert first.endswith(
+        "held back on 2024-03-11: `days_left <= 20 days` does not hold: wanted <= 20 days, found 30 days"
+    )
     assert "rule `far`" in second
 
 
 def test_a_failure_about_a_state_tells_its_story() -> None:
-    (failure,) = result(TASK, story(MAIL, "poll every 1 day until 2024-04-20", 'expect authorization "Never Settle" is active')).failures
+    (failure,) = result(
+        TASK, story(MAIL, "poll every 1 day until 2024-04-20", 'expect authorization "Never Settle" is active')
+    ).failures
     assert failure.found == ("it is expired; its story:", "expiring from 2024-03-11", "expired from 2024-04-11")
 
 
@@ -341,7 +363,11 @@ def test_the_command_shows_blocks_of_expected_found_and_why(tmp_path: Path) -> N
 
 def test_json_is_one_object_for_each_test_and_row(tmp_path: Path) -> None:
     table = 'table days {\n"30"\n"29"\n}'
-    written(tmp_path, TASK, story(table, 'mail expiry with days days, expires "2024-04-10" at 2024-03-11 09:00', "expect task never"))
+    written(
+        tmp_path,
+        TASK,
+        story(table, 'mail expiry with days days, expires "2024-04-10" at 2024-03-11 09:00', "expect task never"),
+    )
     code, out, _ = command("my.rules", "--json", folder=tmp_path)
     rows = [json.loads(line) for line in out.splitlines()]
     assert code == 1
@@ -402,7 +428,9 @@ def test_a_rung_and_a_repeat_count_when_they_have_fired() -> None:
 
 
 def test_a_rung_that_a_gap_passed_over_has_not_fired() -> None:
-    told = missing(LADDER, story(MAIL, "poll at 2024-03-11 09:00", "poll at 2024-04-08 09:00", "poll at 2024-04-12 09:00"))
+    told = missing(
+        LADDER, story(MAIL, "poll at 2024-03-11 09:00", "poll at 2024-04-08 09:00", "poll at 2024-04-12 09:00")
+    )
     assert told == [("rung", "14 days before expires: notify owner", "it never fires")]
 
 
@@ -424,6 +452,10 @@ def test_below_the_threshold_the_exit_code_is_one(tmp_path: Path) -> None:
     written(tmp_path, BOTH, story(MAIL, LATE))
     code, out, err = command("my.rules", "--coverage", "--threshold", "67", folder=tmp_path)
     assert (code, "66 %" in out, "67 % are asked for" in err) == (1, True, True)
-    assert "my.rules:13  condition `developer is \"Never Settle\"`: it never fails" in out
+    assert 'my.rules:13  condition `developer is "Never Settle"`: it never fails' in out
     assert command("my.rules", "--coverage", "--threshold", "66", folder=tmp_path)[0] == 0
-    assert command("my.rules", "--threshold", "66", folder=tmp_path)[0] == 2
+
+
+def test_a_threshold_without_coverage_is_refused() -> None:
+    refused = CliRunner().invoke(app, ["test", "--threshold", "66"]).exception
+    assert isinstance(refused, UsageError)

@@ -89,7 +89,10 @@ def _sent_at(fields: Sequence[tuple[str, bytes]]) -> tuple[datetime | None, tupl
     try:
         found = parsedate_to_datetime(decode_field(raw[:200]))
         aware = found if found.tzinfo else found.replace(tzinfo=UTC)
-        aware.astimezone(UTC)
+        if (
+            not 1970 <= aware.astimezone(UTC).year <= 2200
+        ):  # why: at the ends of the calendar no time zone can be applied
+            return None, ("The Date field cannot be read.",)
         return aware, ()
     except Exception:  # the library raises many kinds on hostile dates
         return None, ("The Date field cannot be read.",)

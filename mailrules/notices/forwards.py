@@ -167,6 +167,6 @@ def quoted_day(text: str) -> date | None:
             for match in _MONTH_FIRST.finditer(text):
                 day, month, year = int(match[2]), _MONTHS.get(match[1].casefold(), 0), int(match[3])
     try:
-        return date(year, month, day)
+        return date(year, month, day) if 1990 <= year <= 2100 else None
     except ValueError:
         return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime, time
 
 from mailrules.language.ast import NoticeDefinition, System
 from mailrules.mail.message import Message
@@ -27,6 +27,7 @@ DAYS_AND_DATE = ("days", "expires")
 """The fields of the cross-check: a number of days that the subject names, and the date that the body names."""
 LEEWAY = 2
 MAX_DRAFTS = 3
+_NOON = time(12)  # why: a quoted date names no time zone, and noon is the same day in nearly all of them
 
 
 @dataclass(slots=True)
@@ -98,7 +99,11 @@ def _recognize(message: Message, wordings: Sequence[CompiledWording], systems: d
             unknown = unknown_wording(group, message, definitions, tuple(systems.values()))
             made = [unknown] if unknown else []
         forwarded = group.quoted or bool(message.path)
-        found += [replace(n, forwarded=forwarded, notes=_notes(n, group.written)) for n in made]
+        if group.quoted:
+            written = datetime.combine(group.written, _NOON, UTC) if group.written else None
+        else:
+            written = message.sent_at if message.path else None
+        found += [replace(n, forwarded=forwarded, written=written, notes=_notes(n, group.written)) for n in made]
     region = region_of(message) if found else None
     found = [replace(n, path=f"#{message.path}" if message.path else "", region=region) for n in found]
     for attached in message.attached:

@@ -103,7 +103,12 @@ def _of_rule(rule: Rule, seen: Seen) -> Iterator[Point]:
 def _turn(rule: str, stage: str, shown: str, call: ActionCall, span: Span, seen: Seen) -> Point:
     target = call.target.value if call.target else ""
     fired = any(r == rule and s == stage and t == target for r, s, _, t in seen.turns)
-    return Point(what="rung", name=f"{shown}: {call.verb} {target}".rstrip(), span=span, missing="" if fired else "it never fires")
+    return Point(
+        what="rung",
+        name=f"{shown}: {call.verb} {target}".rstrip(),
+        span=span,
+        missing="" if fired else "it never fires",
+    )
 
 
 def _leaves(expr: Expr) -> Iterator[Comparison | Name]:

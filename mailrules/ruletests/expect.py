@@ -156,7 +156,10 @@ def _described(effect: Effect, at: datetime, run: Run) -> str:
         words.append(("to " if what == "forward" else "") + effect.target)
     words.append(f'"{title_of(effect) or effect.target}"')
     words += [f"due {effect.args['due']}"] if effect.args.get("due") else []
-    why = {"missed": ", missed: a gap between polls passed over it", "failed": f", failed: {effect.args.get('why', '')}"}
+    why = {
+        "missed": ", missed: a gap between polls passed over it",
+        "failed": f", failed: {effect.args.get('why', '')}",
+    }
     return f"{' '.join(words)} on {_day(at, run).isoformat()} by rule `{effect.rule}`{why.get(effect.state, '')}"
 
 
@@ -168,13 +171,17 @@ def _wrong_state(expected: Expectation, run: Run) -> Failure | None:
     about = [a for a in run.ledger.authorizations.values() if name in (a.developer_id, a.developer)]
     if not about:
         known = [f'authorization "{a.developer_id or a.developer}"' for a in run.ledger.authorizations.values()]
-        return Failure(span=expected.span, expected=said, found=("no such authorization; what there is:", *_some(known)))
+        return Failure(
+            span=expected.span, expected=said, found=("no such authorization; what there is:", *_some(known))
+        )
     if any(_state(run, subject.id, expected) == wanted for subject in about):
         return None
     known = [story for subject in about for story in _changes(run, subject.id)]
     found = _state(run, about[0].id, expected)
     return Failure(
-        span=expected.span, expected=said, found=(f"it is {found}; its story:" if found else "it is not known yet:", *_some(known))
+        span=expected.span,
+        expected=said,
+        found=(f"it is {found}; its story:" if found else "it is not known yet:", *_some(known)),
     )
 
 
