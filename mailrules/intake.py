@@ -7,7 +7,7 @@ May not live here: performing, reading the clock by itself, decisions about mail
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from mailrules.effects import Effect
     from mailrules.ledger import Event
     from mailrules.notices.candidates import Candidates
-    from mailrules.pipeline import Ingest
+    from mailrules.notices.notice import Trust
+    from mailrules.pipeline import Ingest, Reading
     from mailrules.ruleset import RuleSet
 
 Clock = Callable[[], datetime]
@@ -92,7 +93,7 @@ class Intake:
     _keys: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self._keys.update(row["key"] for row in self.store.effects())
+        self._keys.update(self.store.effect_keys())
 
     def poll(self, account: Account, report: Report) -> None:
         """Take in the new mail of one account. Raises MailrulesError; what was committed before stays."""
@@ -152,36 +153,53 @@ class Intake:
         report.candidates += len(wanted)
         for uids in _chunks(list(wanted), BODIES_AT_ONCE):
             small = [uid for uid in uids if wanted[uid][0].size <= self.config.max_message]
-            bodies = dict(session.bodies(small)) if small else {}
+            bodies = {uid: content for uid, content in session.bodies(small) if content is not None} if small else {}
+            readings = []  # why here: nothing is parsed while the store is held
+            for uid, content in bodies.items():
+                header, reason = wanted[uid]
+                raw = RawMessage(
+                    source=f"{account.name}:{header.key.mailbox}", content=content, received_at=header.received_at,
+                    account=account.name, key=header.key,
+                )  # fmt: skip
+                readings.append((self._read(account, raw), reason))
             with self.store.transaction():
                 for uid in uids:
-                    header, reason = wanted[uid]
-                    content = bodies.get(uid)
+                    header, _ = wanted[uid]
                     if uid not in small:
                         why = f"{header.size} bytes are more than max_message_mb allows"
                         self.store.unfetchable(header.key, why, now)
-                    elif content is None:
+                    elif uid not in bodies:
                         self.store.pending(header.key, "the server did not give its text", now)
-                    else:
-                        raw = RawMessage(
-                            source=f"{account.name}:{header.key.mailbox}", content=content,
-                            received_at=header.received_at, account=account.name, key=header.key,
-                        )  # fmt: skip
-                        self.document(account, raw, reason, report)
+                self._conclude(readings, report)
 
     def document(self, account: Account, raw: RawMessage, reason: str, report: Report) -> None:
-        """Read one message and commit all that it changes; bytes that were concluded before change nothing again."""
-        from mailrules.pipeline import Ingest, conclude, read
+        """Take in one document that a person hands over.
+
+        A page has no sender: who hands it over vouches for it. A mail is believed as far as it proves itself.
+        """
+        vouched: Trust | None = None if raw.media_type == "message/rfc822" else "confirmed"
+        reading = self._read(account, raw, vouched)
+        with self.store.transaction():
+            self._conclude([(reading, reason)], report)
+
+    def _read(self, account: Account, raw: RawMessage, trust: Trust | None = None) -> Reading:
+        from mailrules.pipeline import read
+
+        return read(raw, self.rules, receiver=account.receiver, developers=self.config.world.developers, trust=trust)
+
+    def _conclude(self, readings: Sequence[tuple[Reading, str]], report: Report) -> None:
+        """Commit all that some messages change; bytes that were concluded before change nothing again."""
+        from mailrules.pipeline import Ingest, conclude
 
         now = self.clock()
-        reading = read(raw, self.rules, receiver=account.receiver, developers=self.config.world.developers)
-        with self.store.transaction():
-            ledger = self.store.ledger()
+        ledger = self.store.ledger()
+        for reading, reason in readings:
             if self.store.known(reading.digest):
                 ingest = Ingest(ledger=ledger, reading=reading)
             else:
                 ingest = conclude(reading, ledger, self.rules, self.config.world, now)
                 report.notices += sum(n.status in ("read", "unparsed") for n in reading.notices)
+            ledger = ingest.ledger
             report.new_effects += self._commit(ingest, now, reason)
 
     def tick(self) -> None:

@@ -71,10 +71,10 @@ def read(
     developers: Collection[str] = (),
     trust: Trust | None = None,
 ) -> Reading:
-    """Read one document. `trust` overrides what was found out about the sender (tests written in rule files only)."""
+    """Read one document. `trust` overrides what was found out about the sender: a test says so, or a person who vouches."""
     message = parse_message(raw, receiver)
     notices = tuple(
-        replace(n, trust=trust, trust_reason="set by the test")
+        replace(n, trust=trust, trust_reason="said by whoever handed it in")
         if trust
         else with_trust(message, n, rules.systems, developers)
         for n in recognize(message, rules.wordings, rules.systems)

@@ -40,6 +40,8 @@ def sources(paths: list[str] | None, config: str | None) -> tuple[list[tuple[str
     if not paths:
         files = [*shipped_rules(), ("rules/starter.rules", shipped_text("rules/starter.rules"))]
         files = live.rule_texts(loaded) if loaded else files
+        if loaded is None:
+            typer.echo("no mailrules.toml here: these are the shipped rules; name yours, such as my.rules", err=True)
         return files, {name for name, _ in files}, loaded, loaded.folder if loaded else Path()
     named: dict[str, str] = {}
     for name in paths:

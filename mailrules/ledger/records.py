@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from functools import cached_property
 from typing import Any, Literal
 
 from mailrules.notices.notice import TRUST_LEVELS, Trust
@@ -122,7 +123,7 @@ class Run:
     settle_until: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ledger:
     """All authorizations by id, and all obligations by (authorization id, due)."""
 
@@ -137,9 +138,14 @@ class Ledger:
 
     def of(self, authorization: str) -> tuple[Obligation, ...]:
         """Return the obligations of one authorization, by deadline."""
-        return tuple(
-            sorted((o for o in self.obligations.values() if o.authorization == authorization), key=lambda o: o.due)
-        )
+        return self._owed.get(authorization, ())
+
+    @cached_property
+    def _owed(self) -> Mapping[str, tuple[Obligation, ...]]:
+        owed: dict[str, list[Obligation]] = {}
+        for item in sorted(self.obligations.values(), key=lambda o: o.due):
+            owed.setdefault(item.authorization, []).append(item)
+        return {name: tuple(items) for name, items in owed.items()}
 
     def current(self, authorization: str) -> Obligation | None:
         """Return what is owed first: of what is believed, else of the rest, the earliest; None where nothing is owed."""

@@ -189,6 +189,10 @@ class Outbox(Connection):
         )
         return [dict(row) for row in rows]
 
+    def effect_keys(self) -> set[str]:
+        """Return the key of every effect that was ever asked for."""
+        return {row[0] for row in self._rows("SELECT key FROM effects")}
+
     def runs(self) -> dict[tuple[str, str], Run]:
         """Return, by (authorization, due), when the newest script run ended well and until when its evidence may take."""
         rows = self._rows(
