@@ -6,6 +6,7 @@ that held back, and why. May not live here: performing, storing, reading mail, t
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, date
 from typing import Any
@@ -20,6 +21,7 @@ from mailrules.templates import TemplateProblem
 from mailrules.vocabulary import ACTIONS
 
 KINDS = {word.verb: word for word in ACTIONS}
+Known = Collection[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,12 +35,17 @@ class Decision:
     effects: tuple[Effect, ...] = ()
 
 
-def decide(rules: tuple[Rule, ...], situation: Situation, world: World) -> tuple[Decision, ...]:
-    """Let every rule look at the same frozen situation; no rule sees what another does."""
-    return tuple(_decide_one(rule, situation, world) for rule in rules)
+def decide(
+    rules: tuple[Rule, ...], situation: Situation, world: World, known: Known = frozenset()
+) -> tuple[Decision, ...]:
+    """Let every rule look at the same frozen situation; no rule sees what another does.
+
+    `known` are keys of effects that were asked for before: they are left out, so that nothing is composed in vain.
+    """
+    return tuple(_decide_one(rule, situation, world, known) for rule in rules)
 
 
-def _decide_one(rule: Rule, situation: Situation, world: World) -> Decision:
+def _decide_one(rule: Rule, situation: Situation, world: World, known: Known) -> Decision:
     name = rule.name.value
     if rule.disabled:
         return Decision(rule=name, fired=False, reason="it is disabled")
@@ -71,7 +78,7 @@ def _decide_one(rule: Rule, situation: Situation, world: World) -> Decision:
     calls += due(rule, situation.facts, situation.account, situation.now)
     if not calls:
         return Decision(rule=name, fired=False, reason="none of its rungs is due yet", leaves=leaves)
-    effects, problems = _effects(rule, calls, situation, world)
+    effects, problems = _effects(rule, calls, situation, world, known)
     fired = any(e.state == "planned" for e in effects)
     return Decision(rule=name, fired=fired, reason="; ".join(problems), leaves=leaves, effects=effects)
 
@@ -86,17 +93,25 @@ def _first_failed(leaves: tuple[Leaf, ...]) -> str:
 
 
 def _effects(
-    rule: Rule, calls: list[tuple[ActionCall, str, EffectState]], situation: Situation, world: World
+    rule: Rule, calls: list[tuple[ActionCall, str, EffectState]], situation: Situation, world: World, known: Known
 ) -> tuple[tuple[Effect, ...], list[str]]:
-    effects: dict[str, Effect] = {}
+    effects: list[Effect] = []
+    taken: set[str] = set()
     problems = []
     for call, stage, state in calls:
-        word = KINDS[call.verb]
-        kind: ActionKind = word.kind  # type: ignore[assignment]
+        kind: ActionKind = KINDS[call.verb].kind  # type: ignore[assignment]
         target = call.target.value if call.target else ""
         needed = needed_trust(call, world)
         if TRUST_LEVELS.index(situation.facts["trust"]) < TRUST_LEVELS.index(needed):
             problems.append(f"`{call.verb}` needs trust {needed}, and this is {situation.facts['trust']}")
+            continue
+        key, count = "", 1
+        while not key or key in taken:  # a rule may do the same to the same person twice; each is its own effect
+            named = target if count == 1 else f"{target}#{count}"
+            key = effect_key(situation.authorization, situation.due, rule.name.value, kind, named, stage)
+            count += 1
+        taken.add(key)
+        if key in known:
             continue
         args: dict[str, Any] = {}
         becomes: EffectState = state
@@ -106,17 +121,14 @@ def _effects(
             except (TemplateProblem, ValueError) as error:
                 problems.append(str(error))
                 becomes, args = "failed", {"why": str(error)}
-        key, count = "", 1
-        while not key or key in effects:  # a rule may do the same to the same person twice; each is its own effect
-            named = target if count == 1 else f"{target}#{count}"
-            key = effect_key(situation.authorization, situation.due, rule.name.value, kind, named, stage)
-            count += 1
-        effects[key] = Effect(
-            key=key, account=situation.account.name, rule=rule.name.value, action=kind, target=target, stage=stage,
-            authorization=situation.authorization, due=situation.due, args=args, state=becomes,
-            not_before=_not_before(kind, situation) if becomes == "planned" else "",
+        effects.append(
+            Effect(
+                key=key, account=situation.account.name, rule=rule.name.value, action=kind, target=target, stage=stage,
+                authorization=situation.authorization, due=situation.due, args=args, state=becomes,
+                not_before=_not_before(kind, situation) if becomes == "planned" else "",
+            )
         )  # fmt: skip
-    return tuple(effects.values()), problems
+    return tuple(effects), problems
 
 
 def _not_before(kind: ActionKind, situation: Situation) -> str:

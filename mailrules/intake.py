@@ -207,10 +207,10 @@ class Intake:
         from mailrules.pipeline import tick
 
         now = self.clock()
-        ingest = tick(self.store.ledger(), self.rules, self.config.world, now)
-        if ingest.authorizations or ingest.obligations or any(e.key not in self._keys for e in ingest.effects):
+        ingest = tick(self.store.ledger(), self.rules, self.config.world, now, self._keys)
+        if ingest.authorizations or ingest.obligations or ingest.effects:
             with self.store.transaction():
-                self._commit(tick(self.store.ledger(), self.rules, self.config.world, now), now)
+                self._commit(tick(self.store.ledger(), self.rules, self.config.world, now, self._keys), now)
 
     def _commit(self, ingest: Ingest, now: datetime, reason: str = "") -> int:
         new = {e.key: e for e in reversed(ingest.effects) if e.key not in self._keys}

@@ -177,15 +177,18 @@ def _region(ledger: Ledger, seen: Sighting, told: str | None, account: AccountFa
     return regions.pop() if len(regions) == 1 else account.region
 
 
-def tick(ledger: Ledger, rules: RuleSet, world: World, now: datetime) -> Ingest:
-    """Let time pass and let the `while` rules look at every deadline that waits: cron is the clock."""
+def tick(ledger: Ledger, rules: RuleSet, world: World, now: datetime, known: Collection[str] = frozenset()) -> Ingest:
+    """Let time pass and let the `while` rules look at every deadline that waits: cron is the clock.
+
+    `known` are keys of effects that were asked for before; they are not asked for again.
+    """
     before = ledger
     days = {name: now.astimezone(account.zone).date() for name, account in world.accounts.items()}
     warn_days = {name: account.warn_days for name, account in world.accounts.items()}
     ledger, events = grow(ledger, days, now.isoformat(), warn_days=warn_days)
     decisions: list[Decision] = []
     for situation in deadlines(ledger, rules, world, now) if rules.index.waits_for("") else ():
-        decisions.extend(decide(rules.index.concerned("", situation.facts), situation, world))
+        decisions.extend(decide(rules.index.concerned("", situation.facts), situation, world, known))
     return changes(before, ledger, events, tuple(decisions))
 
 

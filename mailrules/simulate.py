@@ -100,12 +100,12 @@ def play(steps: Iterable[Step], rules: RuleSet, world: World, until: datetime) -
     due = next(polls, None)
     for step in ordered:
         while due is not None and due < step.at:
-            played.take(tick(played.ledger, rules, world, due), due)
+            played.take(tick(played.ledger, rules, world, due, played.asked), due)
             due = next(polls, None)
         touched = _play_one(step, played, rules, world)
         _look_at(touched, played, rules, world, step.at)
     while due is not None:
-        played.take(tick(played.ledger, rules, world, due), due)
+        played.take(tick(played.ledger, rules, world, due, played.asked), due)
         due = next(polls, None)
     return played
 
@@ -115,7 +115,9 @@ def _look_at(touched: Collection[str], played: Played, rules: RuleSet, world: Wo
     whole = played.ledger
     authorizations = {name: whole.authorizations[name] for name in touched}
     obligations = {key: owed for key, owed in whole.obligations.items() if owed.authorization in touched}
-    ingest = tick(replace(whole, authorizations=authorizations, obligations=obligations), rules, world, at)
+    ingest = tick(
+        replace(whole, authorizations=authorizations, obligations=obligations), rules, world, at, played.asked
+    )
     played.take(ingest, at)
     played.ledger = replace(
         played.ledger,

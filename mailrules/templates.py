@@ -53,6 +53,8 @@ def problem(template: str) -> str:
         tree = _environment().parse(template)
     except TemplateError as error:
         return f"the template cannot be read: {error.message}"
+    except RecursionError:
+        return "the template cannot be read: it is nested too deep"
     for node in tree.find_all(nodes.Node):
         if type(node).__name__ not in _ALLOWED:
             return f"a template may not contain `{type(node).__name__.lower()}`; write {{{{ name }}}} or {{% if %}}"

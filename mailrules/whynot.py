@@ -77,7 +77,7 @@ def to_come(ledger: Ledger, rules: RuleSet, world: World, now: datetime) -> tupl
     played.take(tick(ledger, rules, world, now), now)
     before = set(played.asked)
     for at in daily(now, until, world.accounts.values()):
-        played.take(tick(played.ledger, rules, world, at), at)
+        played.take(tick(played.ledger, rules, world, at, played.asked), at)
     return tuple(asked for key, asked in played.asked.items() if key not in before and asked.effect.state == "planned")
 
 

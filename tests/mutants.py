@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from mailrules.language import ast
 from mailrules.language.ast import ActionCall, Block, Expr, Offset, Rule, Text, Wording
@@ -19,6 +20,8 @@ from mailrules.ruleset import RuleSet, vocabulary
 from mailrules.ruletests import run_tests
 from mailrules.shipped import grammar_text, shipped_rules
 
+ROOT = Path(__file__).parent.parent
+WORDINGS = ROOT / "tests" / "fixtures" / "wordings"
 FLIPPED = {"is": "is not", "is not": "is", "<": ">=", ">=": "<", "<=": ">", ">": "<="}
 NUDGED = {"<": "<=", "<=": "<", ">": ">=", ">=": ">"}
 
@@ -239,34 +242,40 @@ def of_block(block: Block) -> Iterator[Mutant]:
 # --- running them ---------------------------------------------------------------------------------------------------
 
 
-def survivors(path: str, text: str, folder) -> tuple[list[Mutant], int]:
-    """Return the mutants of one file that none of its tests notices, and how many mutants there were."""
-    grammar = grammar_text()
-    files = [
-        parse(t, name, grammar)[0] for name, t in [*((n, t) for n, t in shipped_rules() if n != path), (path, text)]
-    ]
-    others, own = files[:-1], files[-1]
+def survivors(path: str) -> tuple[list[Mutant], int]:
+    """Return the mutants of one shipped file that no test of it notices, and how many mutants there were.
+
+    The mails of tests/fixtures/wordings/ count as tests of the notices of the same name: they need not be shipped.
+    """
+    texts = dict(shipped_rules())
+    texts[path] = (ROOT / path).read_text(encoding="utf-8")
+    more = WORDINGS / Path(path).name
+    if path.startswith("rules/notices/") and more.is_file():
+        texts[more.name] = more.read_text(encoding="utf-8")
+    files = [parse(text, name, grammar_text())[0] for name, text in texts.items()]
+    own = next(file for file in files if file.path == path)
     left, count = [], 0
     for at, block in enumerate(own.blocks):
         for mutant in of_block(block):
             count += 1
             changed = replace(own, blocks=(*own.blocks[:at], mutant.block, *own.blocks[at + 1 :]))
-            if not _noticed([*others, changed], path, folder):
+            if not noticed([changed if file is own else file for file in files], {path, more.name}):
                 left.append(mutant)
     return left, count
 
 
-def _noticed(files: list[ast.RulesFile], path: str, folder) -> bool:
+def noticed(files: list[ast.RulesFile], tested: set[str]) -> bool:
+    """Return whether the files do not check, or a test of those named fails."""
     definitions, problems = check(files, vocabulary())
     if any(p.is_error for p in problems):
         return True
-    mine = tuple((name, test) for name, test in definitions.tests if name == path)
     rules = RuleSet(
-        definitions=replace(definitions, tests=mine), index=RuleIndex(definitions.rules),
-        wordings=compile_wordings(definitions.notices), problems=(), sources={},
+        definitions=definitions, index=RuleIndex(definitions.rules), wordings=compile_wordings(definitions.notices),
+        problems=(), sources={},
     )  # fmt: skip
+    mine = [(name, test) for name, test in definitions.tests if name in tested]
     return any(
         result.failures
         for test in mine
-        for result in run_tests(replace(rules, definitions=replace(definitions, tests=(test,))), mail_of_test(folder))
+        for result in run_tests(replace(rules, definitions=replace(definitions, tests=(test,))), mail_of_test(ROOT))
     )

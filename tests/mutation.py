@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
-from tests.mutants import survivors
-
-ROOT = Path(__file__).parent.parent
+from tests.mutants import ROOT, survivors
 
 
 def main() -> int:
     names = sys.argv[1:] or sorted(p.relative_to(ROOT).as_posix() for p in (ROOT / "rules").rglob("*.rules"))
     total = missed = 0
     for name in names:
-        left, count = survivors(name, (ROOT / name).read_text(encoding="utf-8"), ROOT)
+        left, count = survivors(name)
         total, missed = total + count, missed + len(left)
         sys.stdout.write(f"{name}: {count - len(left)} of {count} mutants noticed\n")
         sys.stdout.writelines(f"  survives: {mutant}\n" for mutant in left)

@@ -1,11 +1,38 @@
+# ruff: noqa: PERF401 - a list that grows clause by clause reads as the file does
 """Random rules files: valid ones of the whole grammar, and damaged ones. Random is handed in, so a seed tells it all."""
 
 from __future__ import annotations
 
 from random import Random
 
-TEXTS = ("Never Settle", "更新", "é", "a # b", "x * y?", 'say \\"hi\\"', "{{ developer }}", "{{ expires }}", "🎉", "a\\nb", "", "owner@shop.example")
-NAMES = ("developer", "days_left", "expires", "trust", "region", "reminders", "subject", "sender.domain", "forwarded", "today", "soon", "core")
+TEXTS = (
+    "Never Settle",
+    "更新",
+    "é",
+    "a # b",
+    "x * y?",
+    'say \\"hi\\"',
+    "{{ developer }}",
+    "{{ expires }}",
+    "🎉",
+    "a\\nb",
+    "",
+    "owner@shop.example",
+)
+NAMES = (
+    "developer",
+    "days_left",
+    "expires",
+    "trust",
+    "region",
+    "reminders",
+    "subject",
+    "sender.domain",
+    "forwarded",
+    "today",
+    "soon",
+    "core",
+)
 WORDS = ("bound", "expiring", "na", "amazon", "nothing", "yes", "no", "owner", "x1", "of_it")
 COMMENTS = ("# why", '# "quoted" {', "#", "# 日本")
 
@@ -27,7 +54,9 @@ class Program:
         return f"2024-{self.r.randint(1, 12):02}-{self.r.randint(1, 28):02}"
 
     def moment(self) -> str:
-        return self.r.choice([self.date(), f"{self.date()} {self.r.randint(0, 23):02}:{self.r.randint(0, 59):02}", "column"])
+        return self.r.choice(
+            [self.date(), f"{self.date()} {self.r.randint(0, 23):02}:{self.r.randint(0, 59):02}", "column"]
+        )
 
     def duration(self) -> str:
         return f"{self.r.randint(1, 40)} {self.r.choice(['days', 'day', 'weeks', 'hours', 'minutes'])}"
@@ -40,13 +69,17 @@ class Program:
 
     def sum(self) -> str:
         gap = self.r.choice([" ", "", "  "])
-        return self.atom() if self.r.random() < 0.8 else f"{self.atom()}{self.r.choice([' + ', gap + '- '])}{self.atom()}"
+        return (
+            self.atom() if self.r.random() < 0.8 else f"{self.atom()}{self.r.choice([' + ', gap + '- '])}{self.atom()}"
+        )
 
     def comma(self) -> str:
         return self.r.choice([", ", ",", " , ", ",\n    "])
 
     def comparison(self) -> str:
-        sign = self.r.choice(["is", "is not", "contains", "starts with", "ends with", "matches", "<", "<=", ">", ">=", "is one of"])
+        sign = self.r.choice(
+            ["is", "is not", "contains", "starts with", "ends with", "matches", "<", "<=", ">", ">=", "is one of"]
+        )
         if sign == "is one of":
             values = [self.sum() for _ in range(self.r.randint(1, 4))]
             right = self.comma().join(values) if self.r.random() < 0.6 else "(\n" + ",\n".join(values) + "\n)"
@@ -78,11 +111,23 @@ class Program:
         ])  # fmt: skip
 
     def rule(self) -> list[str]:
-        on = "on " + self.comma().join(self.r.choice(["authorization_expiring", "unparsed", "x of amazon"]) for _ in range(1)) + self.r.choice(["", ", other", ",\n    other"])
+        on = (
+            "on "
+            + self.comma().join(self.r.choice(["authorization_expiring", "unparsed", "x of amazon"]) for _ in range(1))
+            + self.r.choice(["", ", other", ",\n    other"])
+        )
         clauses = [on if self.r.random() < 0.5 else f"while {self.condition()}"]
         if self.r.random() < 0.6:
             clauses.append(f"when {self.condition()}")
-        clauses += self.r.sample([f"description {self.text()}", f"owner {self.r.choice(['admin', self.text()])}", f"runbook {self.text()}", "disabled"], self.r.randint(0, 4))
+        clauses += self.r.sample(
+            [
+                f"description {self.text()}",
+                f"owner {self.r.choice(['admin', self.text()])}",
+                f"runbook {self.text()}",
+                "disabled",
+            ],
+            self.r.randint(0, 4),
+        )
         for _ in range(self.r.randint(1, 3)):
             start = self.r.choice(["", " from expires", f" from {self.days()} before expires"])
             clauses.append(self.r.choice([
@@ -93,11 +138,17 @@ class Program:
 
     def wording(self, head: str) -> list[str]:
         maybe = [self.r.choice(["", "maybe "]) for _ in range(2)]
-        clauses = [f'{m}{self.r.choice(["subject", "line", "says"])} "Ends {{expires}} {{x: date D.M.YYYY}} {{{{"' for m in maybe]
+        clauses = [
+            f'{m}{self.r.choice(["subject", "line", "says"])} "Ends {{expires}} {{x: date D.M.YYYY}} {{{{"'
+            for m in maybe
+        ]
         return self.block(head, clauses + [f"status is {self.text()}"] * self.r.randint(0, 1))
 
     def notice(self) -> list[str]:
-        inner = [f"kind{n}: {self.r.choice(['text', 'date', 'number'])}{self.r.choice(['', ' ' + self.text()])}" for n in range(self.r.randint(0, 3))]
+        inner = [
+            f"kind{n}: {self.r.choice(['text', 'date', 'number'])}{self.r.choice(['', ' ' + self.text()])}"
+            for n in range(self.r.randint(0, 3))
+        ]
         if self.r.random() < 0.3:
             inner.append(f"refuse {self.text()}")
         for language in ("en", "de unverified")[: self.r.randint(0, 2)]:
@@ -105,11 +156,20 @@ class Program:
         return self.block("notice n of amazon {", inner)
 
     def system(self) -> list[str]:
-        clauses = [f"mail from {self.comma().join(self.text() for _ in range(self.r.randint(1, 3)))}", f"renew at {self.text()}", f"renew by {self.text()}", f"how en {self.text()}", f"shows within {self.duration()}", "yields to amazon, other"]
+        clauses = [
+            f"mail from {self.comma().join(self.text() for _ in range(self.r.randint(1, 3)))}",
+            f"renew at {self.text()}",
+            f"renew by {self.text()}",
+            f"how en {self.text()}",
+            f"shows within {self.duration()}",
+            "yields to amazon, other",
+        ]
         return self.block(f"system hub {self.text()} {{", self.r.sample(clauses, self.r.randint(0, len(clauses))))
 
     def long(self) -> str:
-        body = self.r.choice(["\n  From: a@b.example\n\n   {{ days }} \"x\" '' # no\n  ", " one line ", "\nFrom: x\n\n\ntext\n"])
+        body = self.r.choice(
+            ["\n  From: a@b.example\n\n   {{ days }} \"x\" '' # no\n  ", " one line ", "\nFrom: x\n\n\ntext\n"]
+        )
         return f'"""{body}"""'
 
     def test(self) -> list[str]:
@@ -117,9 +177,19 @@ class Program:
         if self.r.random() < 0.3:
             clauses.append('timezone "Asia/Tokyo"')
         if self.r.random() < 0.4:
-            rows = [", ".join(self.r.choice([self.text(), self.date(), "3", f"{self.date()} 09:00"]) for _ in range(2)) for _ in range(self.r.randint(0, 3))]
+            rows = [
+                ", ".join(self.r.choice([self.text(), self.date(), "3", f"{self.date()} 09:00"]) for _ in range(2))
+                for _ in range(self.r.randint(0, 3))
+            ]
             clauses.append("\n".join(self.block("table days, column {", rows)))
-        settings = self.r.choice(["", f" with days {self.text()}", f" with days {self.text()}{self.comma()}other 2024-04-10", " with days column, n 3"])
+        settings = self.r.choice(
+            [
+                "",
+                f" with days {self.text()}",
+                f" with days {self.text()}{self.comma()}other 2024-04-10",
+                " with days column, n 3",
+            ]
+        )
         trust = self.r.choice(["", " as bound"])
         for _ in range(self.r.randint(1, 4)):
             clauses.append(self.r.choice([
@@ -163,7 +233,7 @@ class Program:
 
 STRAY = "“”‘’„«»：（）　\u00a0\u200b\ufeff\x00\u202e🎉é日;'`\\{}()\"#=!&|<>,.+-*/%$@[]~^\t\r\n"
 PIECES = (
-    '"', '"""', "{", "}", "(", ")", " and ", " or ", " not ", "\n", "is", "one of", "rule", "test \"t\" {", "when ", "7 days", "before", ":", ",", "let x = ", "{{ x }}", "==",
+    '"', '"""', "{", "}", "(", ")", " and ", " or ", " not ", "\n", "is", "one of", "rule", 'test "t" {', "when ", "7 days", "before", ":", ",", "let x = ", "{{ x }}", "==",
     "(" * 80, "not " * 300, "x" * 3000, '"' * 7, "a,\n" * 50, "{\n" * 70, "and a is b\n" * 100,
 )  # fmt: skip
 
@@ -196,6 +266,8 @@ def damaged(text: str, r: Random) -> str:
             case _:
                 lines = text.split("\n")
                 one = r.randrange(len(lines))
-                lines[one : one + 1] = r.choice([[], [lines[one]] * 2, [lines[one].upper()], [lines[one].strip()[::-1]], [r.choice(lines)]])
+                lines[one : one + 1] = r.choice(
+                    [[], [lines[one]] * 2, [lines[one].upper()], [lines[one].strip()[::-1]], [r.choice(lines)]]
+                )
                 text = "\n".join(lines)
     return text

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from random import Random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from programs import Program
 
 from mailrules.language.format import format_file
 from mailrules.language.parse import parse
+from mailrules.language.tokens import tokens
 from mailrules.shipped import grammar_text, shipped_rules, shipped_text
 
 GRAMMAR = grammar_text()
@@ -61,6 +64,67 @@ test "t" {
 """
 
 
+NEW = """\
+let   core="A",   # first
+"B",
+"C"
+let soon=( 1 days,
+2 days )
+sample  expiry   \"\"\"
+From: x
+
+b
+\"\"\"
+rule "r" { on x,
+y
+when expires-7 days<today
+every 2 days   doubling from 7 days before expires at most 5 times : notify owner "T"
+run "x",
+settle within 24 hours
+}
+test "t" { table days,expires { "30",2024-04-10 # one
+}
+mail expiry with days days,
+expires "x" at expires }
+notice n of amazon { wording en { maybe line "a {x: text}" }}
+"""
+
+NEW_TIDY = """\
+let core = "A",  # first
+  "B",
+  "C"
+let soon = (1 days,
+  2 days)
+sample expiry \"\"\"
+  From: x
+
+  b
+  \"\"\"
+rule "r" {
+  on x,
+    y
+  when expires - 7 days < today
+  every 2 days doubling from 7 days before expires at most 5 times: notify owner "T"
+  run "x",
+    settle within 24 hours
+}
+
+test "t" {
+  table days, expires {
+    "30", 2024-04-10  # one
+  }
+  mail expiry with days days,
+    expires "x" at expires
+}
+
+notice n of amazon {
+  wording en {
+    maybe line "a {x: text}"
+  }
+}
+"""
+
+
 def formatted(text: str) -> str:
     return format_file(text, "f.rules", GRAMMAR)
 
@@ -69,8 +133,29 @@ def comments(text: str) -> list[str]:
     return re.findall(r"#[^\n\"]*$", text, re.MULTILINE)
 
 
+def noted(text: str) -> list[str]:
+    return [t.text.rstrip() for t in tokens(text) if t.kind == "comment"]
+
+
 def test_an_untidy_file_becomes_the_tidy_one() -> None:
     assert formatted(UNTIDY) == TIDY
+
+
+def test_lists_tables_repetitions_samples_and_blocks_on_one_line_have_their_layout() -> None:
+    assert formatted(NEW) == NEW_TIDY
+    assert formatted(NEW_TIDY) == NEW_TIDY
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.randoms(use_true_random=False))
+def test_a_program_of_the_whole_grammar_keeps_its_meaning_and_its_comments(r: Random) -> None:
+    text = Program(r).file()
+    before, problems = parse(text, "f.rules", GRAMMAR)
+    assert problems == ()
+    once = formatted(text)
+    assert parse(once, "f.rules", GRAMMAR)[0].blocks == before.blocks
+    assert formatted(once) == once
+    assert noted(once) == noted(text)
 
 
 @pytest.mark.parametrize(("path", "text"), FILES, ids=[path for path, _ in FILES])

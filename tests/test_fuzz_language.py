@@ -23,7 +23,9 @@ GRAMMAR = grammar_text()
 SHIPPED = shipped_rules()
 BASES = [*(text for _, text in SHIPPED), shipped_text("rules/starter.rules")]
 SECONDS = 2.0
-_PARSERS_WORDS = re.compile(r"\b_?(?:NAME|STRING|INT|DATE|TIME|UNIT|ORDER|SIGN|LPAR|RPAR|LBRACE|RBRACE|COLON|COMMA|EQUAL|_NL|[A-Z]+_[A-Z_]+)\b|__\w+|\$END|Token\(")
+_PARSERS_WORDS = re.compile(
+    r"\b_?(?:NAME|STRING|INT|DATE|TIME|UNIT|ORDER|SIGN|LPAR|RPAR|LBRACE|RBRACE|COLON|COMMA|EQUAL|_NL|[A-Z]+_[A-Z_]+)\b|__\w+|\$END|Token\("
+)
 
 
 def examined(text: str) -> tuple[Problem, ...]:
@@ -38,7 +40,9 @@ def examined(text: str) -> tuple[Problem, ...]:
         assert 1 <= span.line <= lines + 1, (problem, lines)
         assert span.column >= 1
         assert (span.end_line, span.end_column) >= (span.line, span.column)
-        said = re.sub(r"`[^`]*`|\"[^\"]*\"|write .*|did you mean .*|known here.*", "", f"{problem.message} {problem.help}")
+        said = re.sub(
+            r"`[^`]*`|\"[^\"]*\"|write .*|did you mean .*|known here.*", "", f"{problem.message} {problem.help}"
+        )
         assert not _PARSERS_WORDS.search(said), said
         assert render_problem(problem, text)
     return problems
@@ -80,7 +84,7 @@ def test_as_many_random_files_as_the_minutes_allow() -> None:
         except Exception as error:
             failed.append(f"seed {seed}: {type(error).__name__}: {error}"[:500])
         seed += 1
-    print(f"\n{seed - first} files tried in {minutes:g} minutes, from seed {first}; {len(failed)} failed")
+    print(f"\n{seed - first} files tried in {minutes:g} minutes, from seed {first}; {len(failed)} failed")  # noqa: T201 - the number is what the run is for
     assert not failed, "\n".join(failed[:20])
 
 
@@ -104,18 +108,28 @@ BOMBS = {
     "unclosed rules": 'rule "r" {\n' * 20_000,
     "commas": DEEP % ('developer is one of "a"' + ', "a"' * 20_000),
     "values": DEEP % ("developer is one of (\n" + ",\n".join(['"a"'] * 20_000) + ")"),
-    "table": 'test "t" {\n  table a, b {\n' + '    "1", 2024-04-10\n' * 10_000 + '  }\n  mail "a.eml" at 2024-03-11\n  expect nothing else\n}\n',
-    "let bomb": "let a0 = days_left < 3 days\n" + "".join(f"let a{n} = a{n - 1} and a{n - 1}\n" for n in range(1, 40)) + DEEP % "a39",
-    "long list bomb": 'let a0 = "x", "y"\n' + "".join(f"let a{n} = a{n - 1}, a{n - 1}\n" for n in range(1, 40)) + DEEP % "developer is one of a39",
-    "chain of lets": "".join(f"let a{n} = a{n + 1}\n" for n in range(3000)) + 'let a3000 = "x"\n' + DEEP % "developer is a0",
+    "table": 'test "t" {\n  table a, b {\n'
+    + '    "1", 2024-04-10\n' * 10_000
+    + '  }\n  mail "a.eml" at 2024-03-11\n  expect nothing else\n}\n',
+    "let bomb": "let a0 = days_left < 3 days\n"
+    + "".join(f"let a{n} = a{n - 1} and a{n - 1}\n" for n in range(1, 40))
+    + DEEP % "a39",
+    "long list bomb": 'let a0 = "x", "y"\n'
+    + "".join(f"let a{n} = a{n - 1}, a{n - 1}\n" for n in range(1, 40))
+    + DEEP % "developer is one of a39",
+    "chain of lets": "".join(f"let a{n} = a{n + 1}\n" for n in range(3000))
+    + 'let a3000 = "x"\n'
+    + DEEP % "developer is a0",
     "ring of lets": "".join(f"let a{n} = a{(n + 1) % 500}\n" for n in range(500)) + DEEP % "developer is a0",
     "globs": "".join(DEEP.replace('"r"', f'"r{n}"') % f'subject matches "{"*a" * 400}"' for n in range(50)),
-    "clashing globs": DEEP % " and ".join(f'developer is "{"a" * 2000}" and developer matches "{"a*" * 500}b"' for _ in range(1)),
+    "clashing globs": DEEP
+    % " and ".join(f'developer is "{"a" * 2000}" and developer matches "{"a*" * 500}b"' for _ in range(1)),
     "unknown words": DEEP % " and ".join(f"unknown{n} is unknowm{n}" for n in range(2000)),
     "broken rows": 'rule "r" {\n' + "  when == ==\n" * 5000 + "}\n",
     "holes": 'notice n of amazon {\n  wording en {\n    says "' + "{a: text} x " * 5000 + '"\n  }\n}\n',
     "template": DEEP.replace("{{ expires }}", "{{ expires }}" * 5000) % "days_left < 3 days",
-    "template parentheses": DEEP.replace("{{ expires }}", "{{ " + "(" * 3000 + "expires" + ")" * 3000 + " }}") % "days_left < 3 days",
+    "template parentheses": DEEP.replace("{{ expires }}", "{{ " + "(" * 3000 + "expires" + ")" * 3000 + " }}")
+    % "days_left < 3 days",
     "block commas": "on a,\n" * 50_000,
 }
 

@@ -38,7 +38,6 @@ class Lets:
         self.problems: list[Problem] = []
         self.used: set[str] = set()
         self._ready: dict[str, tuple[Expr, ...]] = {}
-        self._open: list[str] = []
         self._told: set[tuple[str, Span]] = set()
 
     def _say(self, code: str, span: Span, message: str, help_: str) -> None:
@@ -53,28 +52,37 @@ class Lets:
             return (name,)
         if name is not let.name:
             self.used.add(name.value)
-        if name.value in self._open:
-            self._say(
-                "E017",
-                let.name.span,
-                f"`{name.value}` is made of itself",
-                "give it a value that does not come back to it",
-            )
-            return (Text(value="", span=name.span),)
         if name.value not in self._ready:
-            self._open.append(name.value)
-            made = tuple(v for value in let.values for v in self._spliced(value))
-            self._open.pop()
-            if sum(_size(value)[0] for value in made) > MAX_NODES or any(_size(v)[1] > MAX_DEPTH for v in made):
-                self._say(
-                    "E005",
-                    let.name.span,
-                    f"`{name.value}` grows too large with all its names replaced",
-                    "make it simpler",
-                )
-                made = (Text(value="", span=let.span),)
-            self._ready[name.value] = made
+            self._settle(name.value)
         return self._ready[name.value]
+
+    def _settle(self, wanted: str) -> None:
+        """Make ready what a name is made of, then itself: without recursion, as there may be long chains of names."""
+        waiting, entered = [wanted], set[str]()
+        while waiting:
+            name = waiting[-1]
+            if name in self._ready:
+                waiting.pop()
+            elif name in entered:
+                self._ready[name] = self._made(self.table[name])
+            else:
+                entered.add(name)
+                parts = [p for p in _names(self.table[name].values) if p in self.table and p not in self._ready]
+                for part in parts:
+                    if part in entered:
+                        let = self.table[part]
+                        help_ = "give it a value that does not come back to it"
+                        self._say("E017", let.name.span, f"`{part}` is made of itself", help_)
+                        self._ready[part] = (Text(value="", span=let.span),)
+                waiting += [p for p in parts if p not in self._ready]
+
+    def _made(self, let: Let) -> tuple[Expr, ...]:
+        made = tuple(v for value in let.values for v in self._spliced(value))
+        if sum(_size(value)[0] for value in made) > MAX_NODES or any(_size(v)[1] > MAX_DEPTH for v in made):
+            message = f"`{let.name.value}` grows too large with all its names replaced"
+            self._say("E005", let.name.span, message, "make it simpler")
+            return (Text(value="", span=let.span),)
+        return made
 
     def _spliced(self, value: Expr) -> tuple[Expr, ...]:
         return self.values(value) if isinstance(value, Name) else (self.expr(value),)
@@ -141,22 +149,36 @@ class Lets:
         return tuple(calls)
 
 
+def _inside(expr: Expr) -> tuple[Expr, ...]:
+    match expr:
+        case Junction(conditions=parts):
+            return parts
+        case Not(condition=part):
+            return (part,)
+        case Comparison(left=left, right=right):
+            return (left, *right)
+        case Arithmetic(left=left, right=other):
+            return (left, other)
+        case _:
+            return ()
+
+
+def _names(values: tuple[Expr, ...]) -> list[str]:
+    """Return the names in some expressions, once each."""
+    found, waiting = dict[str, None](), list(values)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Name):
+            found[node.value] = None
+        waiting.extend(_inside(node))
+    return list(found)
+
+
 def _size(expr: Expr) -> tuple[int, int]:
     """Return how many nodes an expression has and how deep it is, without recursion."""
     nodes, deepest, waiting = 0, 0, [(expr, 1)]
     while waiting and nodes <= MAX_NODES:
         node, depth = waiting.pop()
         nodes, deepest = nodes + 1, max(deepest, depth)
-        match node:
-            case Junction(conditions=parts):
-                inner: tuple[Expr, ...] = parts
-            case Not(condition=part):
-                inner = (part,)
-            case Comparison(left=left, right=right):
-                inner = (left, *right)
-            case Arithmetic(left=left, right=other):
-                inner = (left, other)
-            case _:
-                inner = ()
-        waiting.extend((part, depth + 1) for part in inner)
+        waiting.extend((part, depth + 1) for part in _inside(node))
     return nodes, deepest

@@ -7,6 +7,7 @@ May not live here: names of fields and actions (check.py); a parser's terminal n
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import cache, lru_cache
 
 from lark import Lark, Token, Tree
@@ -21,6 +22,7 @@ from mailrules.language.stray import mend
 from mailrules.language.tokens import hides_a_block
 
 MAX_TREE = 200
+MAX_PROBLEMS = 200  # of one file: nobody reads on
 MAX_AGAIN = 200_000  # characters of a file that may be read again to find the second mistake of a block, and the third
 _SIGNS = {"STRING", "NAME", "INT", "DATE", "TIME", "UNIT", "ORDER", "SIGN"}
 
@@ -59,7 +61,7 @@ class _File:
     def read(self, text: str, *, wary: bool = False) -> tuple[RulesFile, tuple[Problem, ...]]:
         plain, stray = mend(text, self.path)
         chunks, shape = split(plain, self.path, wary=wary)
-        told = {(p.span.line) for p in stray}
+        mended = {p.span.line for p in stray}
         blocks, broken = list[ast.Block](), list[ast.Block]()
         problems: list[Problem] = []
         for chunk in chunks:
@@ -72,8 +74,12 @@ class _File:
                 if block is not None:
                     broken.append(block)
         # why: what a curly quote does to the rest of its line is no second mistake
-        problems = [*stray, *(p for p in (*shape, *problems) if p.span.line not in told)]
+        problems = [*stray, *(p for p in (*shape, *problems) if p.span.line not in mended)]
         problems.sort(key=lambda p: (p.span.line, p.span.column))
+        if len(problems) > MAX_PROBLEMS:
+            more, first = len(problems) - MAX_PROBLEMS, problems[MAX_PROBLEMS]
+            told = f"from here on, the file has {more:,} more mistakes"
+            problems[MAX_PROBLEMS:] = [replace(first, message=told, help="mend the ones before, then check again")]
         file = RulesFile(
             path=self.path, text=text, blocks=tuple(blocks), broken=tuple(broken), names=frozenset(self.names)
         )

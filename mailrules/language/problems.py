@@ -7,6 +7,7 @@ May not live here: finding problems, the pages of codes (pages.py).
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 
 from mailrules.language.ast import Problem
 from mailrules.language.pages import CODES
@@ -35,6 +36,7 @@ def severity(problem: Problem) -> str:
     return "error" if problem.is_error else "warning" if problem.code.startswith("W") else "note"
 
 
+@lru_cache(maxsize=8)  # why: a file with many problems is cut into lines once
 def _lines(source: str) -> list[str]:
     return source.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
 

@@ -67,7 +67,7 @@ def _mended(token: Token, path: str) -> tuple[str, Problem | None]:
         case "open_string" if end := _CURLY_END.search(token.text):
             at = end.start()
             text = token.text[:at] + '"' + token.text[at + 1 :]
-            short = replace(token, text=token.text[: at + 1])
+            short = token._replace(text=token.text[: at + 1])
             return text, _problem(
                 short,
                 path,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _DOUBLE = "“”„‟«»「」『』＂"
 _SINGLE = "'‘’‚‛´`"
@@ -43,8 +43,7 @@ _WARY_TOKEN = _compiled(_WARY)
 _HIDDEN = re.compile(rf"\n{_HEAD}")
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """One piece of a file: `at` counts characters from 0, line and column from 1."""
 
     kind: str
