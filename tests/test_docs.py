@@ -81,7 +81,9 @@ def test_the_rules_in_a_page_check(page: Path) -> None:
     assert [(p.span.line, p.message) for p in rules.errors] == []
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if p.name != "tutorial.md"], ids=lambda p: p.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize(
+    "page", [p for p in PAGES if p.name != "tutorial.md"], ids=lambda p: p.relative_to(ROOT).as_posix()
+)
 def test_the_tests_in_a_page_pass(page: Path) -> None:  # those of the tutorial are run by test_tutorial.py
     fences = re.findall(r"^```rules\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     rules = load([*shipped_rules(), (page.name, "\n".join(fences))], grammar_text())
