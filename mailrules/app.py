@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mailrules.config import Account, Config
-from mailrules.drain import drain
 from mailrules.errors import (
     EXIT_CHECK_FAILED,
     EXIT_CONFIG,
@@ -21,9 +20,10 @@ from mailrules.errors import (
     MailrulesError,
     worst,
 )
-from mailrules.intake import Clock, Intake, Report, session_of
-from mailrules.live import live_rules
-from mailrules.plan import Plan, differences, digest, fingerprints, sentence
+from mailrules.spine.drain import drain
+from mailrules.spine.intake import Clock, Intake, Report, session_of
+from mailrules.spine.live import live_rules
+from mailrules.spine.plan import Plan, differences, digest, fingerprints, sentence
 from mailrules.store import Store
 
 if TYPE_CHECKING:

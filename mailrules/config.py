@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from mailrules.compose import Script, World
 from mailrules.config_values import DAYS, Problems, address, clock_time, seconds, suggest, time_zone
+from mailrules.decide.compose import Script, World
+from mailrules.decide.schedule import EVERY_DAY, AccountFacts
 from mailrules.errors import ConfigError
 from mailrules.hosts import is_loopback
 from mailrules.mail.auth import Receiver
-from mailrules.schedule import EVERY_DAY, AccountFacts
 
 FILE = "mailrules.toml"
 TOP = (

@@ -11,8 +11,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from mailrules.compose import Situation, World
 from mailrules.decide import Decision, decide
+from mailrules.decide.compose import Situation, World
+from mailrules.decide.schedule import AccountFacts
 from mailrules.effects import Effect
 from mailrules.ledger import (
     HISTORY_AFTER,
@@ -32,7 +33,6 @@ from mailrules.notices.notice import Notice, Trust
 from mailrules.notices.recognize import recognize
 from mailrules.notices.trust import with_trust
 from mailrules.ruleset import RuleSet
-from mailrules.schedule import AccountFacts
 from mailrules.situations import of_deadline, of_event, of_notice, system_of
 
 

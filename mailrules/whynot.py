@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from mailrules.compose import Situation, World
 from mailrules.decide import decide
+from mailrules.decide.compose import Situation, World
 from mailrules.effects import Effect
 from mailrules.language.ast import Expr, Junction, OnTrigger, Rule
 from mailrules.language.evaluate import Leaf, evaluate

@@ -14,7 +14,7 @@ from mailrules import app
 from mailrules import config as configuration
 from mailrules.demo.imap_server import MailServer
 from mailrules.demo.smtp_sink import SmtpSink
-from mailrules.plan import Plan, from_text, to_text
+from mailrules.spine.plan import Plan, from_text, to_text
 from mailrules.store import Store
 from tests.mails import DEVELOPER, DEVELOPER_ID, RECEIVER, plain_text, wrapped
 

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from mailrules.compose import Script, World
+from mailrules.decide.compose import Script, World
+from mailrules.decide.schedule import AccountFacts
 from mailrules.ledger import Authorization, Ledger, Observed
 from mailrules.mail.message import RawMessage
 from mailrules.pipeline import changes, conclude, read, tick
 from mailrules.ruleset import RuleSet, load
-from mailrules.schedule import AccountFacts
 from mailrules.shipped import grammar_text, shipped_rules
 from mailrules.store import Store
 

@@ -14,11 +14,11 @@ from mailrules.language.ast import ActionCall, Block, Expr, Offset, Rule, Text, 
 from mailrules.language.check import check
 from mailrules.language.index import RuleIndex
 from mailrules.language.parse import parse
-from mailrules.live import mail_of_test
 from mailrules.notices.patterns import compile_wordings
 from mailrules.ruleset import RuleSet, vocabulary
 from mailrules.ruletests import run_tests
 from mailrules.shipped import grammar_text, shipped_rules
+from mailrules.spine.live import mail_of_test
 
 ROOT = Path(__file__).parent.parent
 WORDINGS = ROOT / "tests" / "fixtures" / "wordings"

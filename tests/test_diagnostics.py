@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -129,3 +131,37 @@ def test_a_problem_as_an_annotation_is_escaped_as_github_wants() -> None:
     shown = as_annotation(problem)
     assert shown.startswith("::error file=a%2Cb%3Ac.rules,line=3,col=11,endColumn=12,title=E001::`%25` ")
     assert "\n" not in shown and "%0Ahelp: " in shown
+
+
+def checked(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "mailrules", "check", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=False)
+
+
+def test_check_prints_for_people_for_programs_and_for_github_with_the_same_exit_code() -> None:
+    path = "tests/fixtures/rules/number-without-a-unit.rules"
+    text, rows, github = (checked("--format", form, path) for form in ("text", "json", "github"))
+    assert [r.returncode for r in (text, rows, github)] == [78, 78, 78]
+    assert "error[E013]" in text.stderr and "1 error\n" in text.stderr
+    assert [json.loads(line)["code"] for line in rows.stdout.splitlines()] == ["E013"]
+    assert github.stdout.startswith(f"::error file={path},line=3,col=21")
+
+
+def test_a_warning_does_not_change_the_exit_code() -> None:
+    found = checked("tests/fixtures/rules/warning-unused-let.rules")
+    assert found.returncode == 0
+    assert "warning[W009]" in found.stdout and found.stdout.endswith(": 1 warning\n")
+
+
+def test_the_language_reference_lists_every_code_with_its_title() -> None:
+    reference = (ROOT / "grammar" / "README.md").read_text(encoding="utf-8")
+    assert dict(re.findall(r"^\| ([EWN][0-9]{3}) \| (.*) \|$", reference, re.MULTILINE)) == {
+        c: p.title for c, p in CODES.items()
+    }
+
+
+def test_a_file_of_a_thousand_mistakes_tells_the_first_ones_and_how_many_more_there_are() -> None:
+    text = "".join(f'rule "r{n}" {{\n  if x == {n}\n}}\n' for n in range(1000))
+    problems = loaded(text).problems
+    assert len(problems) == 201
+    assert problems[-1].message == "from here on, the file has 800 more mistakes"

@@ -10,10 +10,10 @@ import typer
 
 from mailrules import config, errors
 from mailrules.cli.commands import app
-from mailrules.live import mail_of_test
 from mailrules.ruleset import load
 from mailrules.ruletests import run_tests
 from mailrules.shipped import grammar_text, shipped_rules
+from mailrules.spine.live import mail_of_test
 from mailrules.vocabulary import ACTIONS, EVENTS, FACTS, FIELD_TYPES
 
 ROOT = Path(__file__).parent.parent

@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailrules.compose import World
+from mailrules.decide.compose import World
+from mailrules.decide.schedule import AccountFacts
 from mailrules.ledger import Ledger, Sighting, observe
 from mailrules.mail.message import RawMessage
 from mailrules.ruleset import load
-from mailrules.schedule import AccountFacts
 from mailrules.shipped import grammar_text, shipped_rules
 from tests.mails import reminders
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from mailrules.language.parse import parse
-from mailrules.live import mail_of_test
 from mailrules.ruleset import load
 from mailrules.ruletests import Seen, coverage, run_tests
 from mailrules.shipped import grammar_text, shipped_rules
+from mailrules.spine.live import mail_of_test
 from tests.mutants import ROOT, WORDINGS, checked, failing, survivors
 
 RULES = [ROOT / "rules" / "starter.rules", *sorted((ROOT / "rules" / "examples").glob("*.rules"))]

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailrules.decide.schedule import AccountFacts, due, may_write_from
 from mailrules.language.ast import ActionCall, DurationLiteral, Name, Offset, Repeat, Rule, Rung, Text, WhileTrigger
-from mailrules.schedule import AccountFacts, due, may_write_from
 
 EXPIRES = date(2024, 4, 10)  # a Wednesday
 ACTION = ActionCall(verb="notify", target=Name(value="owner"), text=Text(value="x"))
@@ -118,7 +118,7 @@ def test_a_day_off_is_waited_for_only_where_the_deadline_is_still_ahead() -> Non
 
 
 @given(
-    at=st.datetimes(datetime(2024, 1, 1), datetime(2025, 1, 1)),
+    at=st.datetimes(datetime.fromisoformat("2024-01-01"), datetime.fromisoformat("2025-01-01")),
     begin=st.times(),
     end=st.times(),
     days=st.frozensets(st.integers(0, 6), min_size=1),

@@ -59,7 +59,10 @@ def explain(
 
     if what.upper() in CODES:
         page = CODES[what.upper()]
-        typer.echo(f"{what.upper()}: {page.title}\n\n{page.text}\n\nwrong:\n{page.wrong}\n\nright:\n{page.right}")
+        examples = "".join(
+            f"\n\n{word}:\n{text}" for word, text in (("wrong", page.wrong), ("right", page.right)) if text
+        )
+        typer.echo(f"{what.upper()}: {page.title}\n\n{page.text}{examples}")
         return
     scene = _scene(config, rule, as_json=as_json)
     if what == "-" or Path(what).exists():
@@ -95,8 +98,9 @@ def explain(
 
 
 def _scene(path: str | None, rule: str | None, *, as_json: bool) -> _Scene:
-    from mailrules import app, live
+    from mailrules import app
     from mailrules import config as configuration
+    from mailrules.spine import live
     from mailrules.store import Store
 
     config = configuration.load(path)
@@ -116,8 +120,8 @@ def _authorizations(ledger: Ledger, what: str) -> list[Authorization]:
 
 
 def _message(scene: _Scene, raw: RawMessage, stored: StoredMessage | None) -> None:
-    from mailrules.intake import candidates_of
     from mailrules.pipeline import conclude, read
+    from mailrules.spine.intake import candidates_of
     from mailrules.whynot import of_message
 
     config, world = scene.config, scene.config.world
@@ -157,7 +161,7 @@ def _message(scene: _Scene, raw: RawMessage, stored: StoredMessage | None) -> No
 
 def _authorization(scene: _Scene, subject: Authorization) -> None:
     from mailrules.ledger import Event, Ledger, state_of
-    from mailrules.plan import sentence
+    from mailrules.spine.plan import sentence
     from mailrules.whynot import of_authorization, to_come
 
     ledger, world, now = scene.store.ledger(), scene.config.world, scene.now

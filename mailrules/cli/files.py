@@ -26,8 +26,8 @@ def text_of(path: str) -> str:
 
 def checked_rules(files: list[tuple[str, str]], config: Config | None) -> RuleSet:
     """Load rules that must check, though their tests may fail."""
-    from mailrules import live
     from mailrules.language.problems import render_problem
+    from mailrules.spine import live
 
     rules = live.load_rules(files, config)
     if rules.errors:

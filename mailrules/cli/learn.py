@@ -18,7 +18,9 @@ from mailrules.errors import UsageError
 def learn(
     messages: Annotated[
         list[str],
-        typer.Argument(metavar="MESSAGE...", help="Mails of one kind: .eml, mbox, a saved page, or - for standard input."),
+        typer.Argument(
+            metavar="MESSAGE...", help="Mails of one kind: .eml, mbox, a saved page, or - for standard input."
+        ),
     ],
     config: ConfigPath = None,
 ) -> None:

@@ -22,7 +22,7 @@ from mailrules.errors import ConfigError, TemporaryError
 if TYPE_CHECKING:
     from mailrules.app import Outcome
     from mailrules.effects import Effect
-    from mailrules.intake import Report
+    from mailrules.spine.intake import Report
 
 
 def show_outcome(outcome: Outcome, *, as_json: bool) -> None:

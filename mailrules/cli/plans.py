@@ -35,7 +35,7 @@ def apply(
     from mailrules import app
     from mailrules import config as configuration
     from mailrules.cli.outcome import show_outcome
-    from mailrules.plan import from_text
+    from mailrules.spine.plan import from_text
 
     loaded = configuration.load(config)
     outcome = app.apply(loaded, from_text(text_of(plan), plan))
@@ -75,11 +75,12 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """What other rules would have done with all that is stored, beside the live ones. Sends nothing, writes nothing."""
-    from mailrules import app, live
+    from mailrules import app
     from mailrules import config as configuration
-    from mailrules.history import history
     from mailrules.shipped import shipped_rules
     from mailrules.simulate import compare, play
+    from mailrules.spine import live
+    from mailrules.spine.history import history
     from mailrules.store import Store
 
     loaded, now = configuration.load(config), app.clock()

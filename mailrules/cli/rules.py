@@ -28,8 +28,8 @@ Paths = Annotated[
 def sources(paths: list[str] | None, config: str | None) -> tuple[list[tuple[str, str]], set[str], Any, Path]:
     """Return (files, the names among them that are meant, configuration or None, folder that test mails count from)."""
     from mailrules import config as configuration
-    from mailrules import live
     from mailrules.shipped import shipped_rules, shipped_text
+    from mailrules.spine import live
 
     loaded = None
     try:
@@ -71,8 +71,8 @@ def check(
     config: ConfigPath = None,
 ) -> None:
     """Check rules files and show every problem with its place and what to do. Exit code 78 where there is an error."""
-    from mailrules import live
     from mailrules.language.problems import as_annotation, as_row, render_problem
+    from mailrules.spine import live
 
     files, _, loaded, _ = sources(paths, config)
     rules = live.load_rules(files, loaded)

@@ -37,8 +37,8 @@ def test(
     as_json: AsJson = False,
 ) -> None:
     """Run the tests written in rules files. Exit code 1 where one fails."""
-    from mailrules import live
     from mailrules.ruletests import Seen, coverage, percent, run_tests
+    from mailrules.spine import live
 
     if threshold is not None and not (with_coverage and 0 <= threshold <= 100):
         raise UsageError("--threshold is a number from 0 to 100 and goes with --coverage")

@@ -22,8 +22,8 @@ from mailrules.cli.reasons import asked_row, effect_row, notice_row, rule_row, s
 from mailrules.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
-    from mailrules.compose import World
     from mailrules.config import Config
+    from mailrules.decide.compose import World
     from mailrules.ruleset import RuleSet
 
 

@@ -53,7 +53,7 @@ def poll(
     from mailrules import app
     from mailrules import config as configuration
     from mailrules.cli.outcome import show_outcome, write_private
-    from mailrules.plan import to_text
+    from mailrules.spine.plan import to_text
 
     loaded = configuration.load(config)
     outcome = app.poll(loaded, only=account, dry_run=dry_run or plan is not None)
@@ -68,8 +68,8 @@ def poll(
 def rules_and_trust(config: str | None, rule_files: list[str]) -> tuple[Any, Any, list[str]]:
     """Return the rule set, the receiver and the developer ids to read with; without a configuration, the shipped ones."""
     from mailrules import config as configuration
-    from mailrules import live
     from mailrules.shipped import shipped_rules
+    from mailrules.spine import live
 
     loaded = None
     try:

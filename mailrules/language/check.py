@@ -30,8 +30,7 @@ def check(files: Sequence[RulesFile], vocabulary: Vocabulary) -> tuple[Definitio
         session.broken |= file.names
     _add_wordings(session)
     session.lets = Lets(session.named.values())
-    for let in session.named.values():
-        _check_let(session, let)
+    _check_lets(session)
     for system in session.systems.values():
         check_system(session, system)
     for notice in session.notices.values():
@@ -142,17 +141,14 @@ def _add_wordings(session: Session) -> None:
             session.notices[key] = replace(notice, wordings=(*notice.wordings, wording))
 
 
-def _check_let(session: Session, let: ast.Let) -> None:
+def _check_lets(session: Session) -> None:
     """A named value must not take the name of something that rules already speak of."""
     words = session.words
     taken = {"yes", "no", "nothing", *words.facts, *words.trust, *session.systems}
     taken = taken.union(*(fact.values for fact in words.facts.values()))
     taken |= {field.name.value for notice in session.notices.values() for field in notice.fields}
-    if let.name.value in taken:
-        session.say(
-            "E016",
-            let.name.span,
-            f"`{let.name.value}` is a word that conditions already know, so no value may be called so",
-            f"call it `my_{let.name.value}`",
-        )
-    session.lets.values(let.name)
+    for name, let in session.named.items():
+        if name in taken:
+            message = f"`{name}` is a word that conditions already know, so no value may be called so"
+            session.say("E016", let.name.span, message, f"call it `my_{name}`")
+        session.lets.values(let.name)

@@ -48,9 +48,22 @@ def template_names(template: str) -> list[str]:
 
 def facts_of(session: Session, trigger: ast.OnTrigger | ast.WhileTrigger) -> dict[str, FactType]:
     """Return the facts that exist for a rule: the vocabulary's, and the fields common to the notices it waits for."""
+    key: tuple[str, ...] = ()
+    if isinstance(trigger, ast.OnTrigger):
+        key = (trigger.system.value if trigger.system else "", *(kind.value for kind in trigger.kinds))
+    if key not in session.facts:  # why: thousands of rules wait for the same few kinds
+        session.facts[key] = _facts_of(session, trigger)
+    return session.facts[key]
+
+
+def _facts_of(session: Session, trigger: ast.OnTrigger | ast.WhileTrigger) -> dict[str, FactType]:
+    facts = dict(session.words.facts)
+    kinds = {kind for kind, _ in session.notices} | session.words.events
+    for name, values in (("system", set(session.systems)), ("notice", kinds)):
+        if name in facts:  # a system or a kind of notice is a word of its fact
+            facts[name] = replace(facts[name], values=tuple(sorted(values | session.broken)))
     if isinstance(trigger, ast.WhileTrigger):
-        return {n: f for n, f in _known_words(session).items() if not f.needs}
-    facts = _known_words(session)
+        return {n: f for n, f in facts.items() if not f.needs}
     common: dict[str, str] | None = None
     for kind in trigger.kinds:
         if kind.value in session.words.events:  # an event has no fields of its own
@@ -62,16 +75,6 @@ def facts_of(session: Session, trigger: ast.OnTrigger | ast.WhileTrigger) -> dic
             common = typed if common is None else {n: t for n, t in common.items() if typed.get(n) == t}
     for name, kind_of in (common or {}).items():
         facts.setdefault(name, FactType(type=kind_of))
-    return facts
-
-
-def _known_words(session: Session) -> dict[str, FactType]:
-    """Return the vocabulary's facts; a system or a kind of notice is a word of its fact."""
-    facts = dict(session.words.facts)
-    kinds = {kind for kind, _ in session.notices} | session.words.events
-    for name, values in (("system", set(session.systems)), ("notice", kinds)):
-        if name in facts:
-            facts[name] = replace(facts[name], values=tuple(sorted(values | session.broken)))
     return facts
 
 
@@ -286,8 +289,7 @@ def _target(session: Session, call: ActionCall, kind: str) -> None:
 
 
 def _person(session: Session, target: Name) -> None:
-    people = session.words.people
-    _known(session, target, None if people is None else {*people, *session.named}, "person", "people")
+    _known(session, target, session.words.people, "person", "people")
 
 
 def _known(session: Session, target: Name | Text, known: Collection[str] | None, kind: str, table: str) -> None:
@@ -300,7 +302,8 @@ def _known(session: Session, target: Name | Text, known: Collection[str] | None,
             "E022",
             target.span,
             f"there is no {kind} `{target.value}` under [{table}]",
-            suggestion(target.value, known) or f"add it under [{table}] of mailrules.toml",
+            suggestion(target.value, [*known, *session.named] if table == "people" else known)
+            or f"add it under [{table}] of mailrules.toml",
         )
 
 

@@ -68,6 +68,8 @@ def _all(conditions: list[Expr], given: list[Comparison], levels: Sequence[str],
                 if _says(condition, "authorization", "expiring"):
                     atoms.append(replace(_TODAY_OR_LATER, span=condition.span))
                     implied[id(atoms[-1])] = condition
+    if any(_says(a, "days_left", "\0nothing") for a in atoms):  # a status without a date is expiring, too
+        atoms = [a for a in atoms if id(a) not in implied and a.right is not _TODAY_OR_LATER.right]
     clash = _first(atoms[:MOST], levels)
     if clash:
         return [Clash(implied.get(id(clash.later), clash.later), implied.get(id(clash.earlier), clash.earlier))]

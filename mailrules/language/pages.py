@@ -221,7 +221,7 @@ _ERRORS: dict[str, tuple[str, str, str, str]] = {
     "N001": (
         "a name that is not checked",
         "Without a configuration, names of people and scripts are taken as they are.",
-        _rule(_ON, _TOLD),
+        "",
         "",
     ),
     "N002": (

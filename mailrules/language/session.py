@@ -9,7 +9,7 @@ import re
 
 from mailrules.language import ast
 from mailrules.language.ast import Problem, Rule, Span
-from mailrules.language.definitions import Vocabulary
+from mailrules.language.definitions import FactType, Vocabulary
 from mailrules.language.lets import Lets
 from mailrules.language.story import Sample, Test
 
@@ -31,6 +31,7 @@ class Session:
         self.tests: list[tuple[str, Test]] = []
         self.extra: list[ast.Wording] = []
         self.lets = Lets(())
+        self.facts: dict[tuple[str, ...], dict[str, FactType]] = {}  # by the kinds and the system that rules wait for
         self.taken: set[tuple[str, str]] = set()  # names of people and scripts that nothing lists
         self.broken: set[str] = set()  # the names in the heads of blocks that could not be read
         self.partial: list[Rule | Test] = []  # rules and tests without the rows that could not be read

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-MAX_WORDS = 2_000  # why: the search costs time in proportion to the words; nobody reads on after thousands of mistakes
+MAX_WORDS = 300  # why: the search costs time in proportion to the words; nobody reads on after thousands of mistakes
 
 
 def meant(word: str, known: Iterable[str], cutoff: float = 0.65) -> str:

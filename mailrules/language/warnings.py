@@ -26,7 +26,6 @@ from mailrules.language.ast import (
 from mailrules.language.contradictions import clashes
 from mailrules.language.definitions import Definitions
 from mailrules.language.session import Session
-from mailrules.language.story import Test
 from mailrules.language.types import demanded_trust
 
 _EXPECTED = {"create task": "task", "notify": "notify", "forward to": "forward", "run": "run"}
@@ -240,9 +239,9 @@ def _have_dates(trigger: ast.OnTrigger, session: Session) -> bool:
 
 
 def _untested(definitions: Definitions) -> Iterator[Problem]:
-    tests: dict[str, list[Test]] = {}
+    tests: dict[str, set[str]] = {}  # what the tests of each file expect to happen
     for path, test in definitions.tests:
-        tests.setdefault(path, []).append(test)
+        tests.setdefault(path, set()).update(e.what for e in test.expectations if e.count != 0)
     told: set[str] = set()
     for rule in definitions.rules:
         file = rule.name.span.file
@@ -257,9 +256,8 @@ def _untested(definitions: Definitions) -> Iterator[Problem]:
                 f'add one: test "{rule.name.value[:40]}" {{ … }} with `mail "notice.eml" at 2024-03-11 09:00` and `expect …`',
             )
             continue
-        expected = {e.what for t in tests[file] for e in t.expectations if e.count != 0}
         does = [_EXPECTED[c.verb] for c in rule.calls if c.verb in _EXPECTED]
-        if does and expected.isdisjoint(does):
+        if does and tests[file].isdisjoint(does):
             yield _say(
                 "W007",
                 rule.name.span,

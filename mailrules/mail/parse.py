@@ -7,6 +7,7 @@ May not live here: decoding (text.py), the grammar of fields (headers.py), trust
 from __future__ import annotations
 
 import email
+import logging
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -22,6 +23,11 @@ from mailrules.mail.headers import decode_field, header_fields, only, read_from
 from mailrules.mail.html import html_to_text
 from mailrules.mail.message import Address, AuthVerdict, Message, RawMessage, TextPart
 from mailrules.mail.text import decode, transfer
+
+# why: what is wrong with a mail is in its `defects`; the library would write it to standard error as well
+_LIBRARY = logging.getLogger("mailparser")
+_LIBRARY.addHandler(logging.NullHandler())
+_LIBRARY.propagate = False
 
 MESSAGE_CAP = 25_000_000
 HEADERS_CAP = 1_000

@@ -5,16 +5,18 @@ May not live here: which wording wins, joining of parts, anything about one part
 
 Several objects or one contradiction? A text is parted only where it is beyond doubt that it lists several:
 - rows of a table, under headings that at least two clauses of the wording know;
+- records one under the other, each with the same labels of the wording, where a word beside a label decides (`Status: OK`);
 - a digest: each clause `line` with a hole that must be found stands equally often, at least twice, in the same turn, so
   that every object has a complete set of its own; and what tells authorizations apart (IDENTITY) differs.
 Anything else (two dates for one id, two ids and one date, a second half of a set) is one object that contradicts
-itself. Objects of the same identity are one object, and must agree.
+itself. Objects of the same identity are one object, and must agree. What tells authorizations apart is never taken from
+the text around a table, which would give every row the same id; except where there is one row, and one such value.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from mailrules.notices.fields import Unreadable, normalize, read_value
@@ -27,6 +29,7 @@ from mailrules.notices.tables import Row
 IDENTITY = ("developer_id", "developer")
 """The fields that tell one authorization from another, the better one first."""
 MAX_OBJECTS = 200
+Shared = Callable[[CompiledClause], list[Hit]]
 _OPEN_DATE = re.compile(r"(?<!D)D\Z|(?<!M)M\Z")
 
 
@@ -39,12 +42,12 @@ class Reading:
     missing: list[CompiledClause] = field(default_factory=list)
     found: int = 0
 
-    def read(self, clauses: Sequence[CompiledClause], own: Searched, shared: Searched | None = None) -> Reading:
-        """Read all clauses, in `own` or, where a clause is not found there, in the text around it."""
+    def read(self, clauses: Sequence[CompiledClause], own: Searched, shared: Shared | None = None) -> Reading:
+        """Read all clauses, in `own` or, where a clause is not found there, in what the text around it gives."""
         beside = False
         below: list[Found] = []
         for clause in clauses:
-            hits = own.find(clause) or (shared.find(clause) if shared else [])
+            hits = own.find(clause) or (shared(clause) if shared else [])
             if hits:
                 self.found += not clause.optional
             elif not clause.optional:
@@ -82,11 +85,15 @@ class Reading:
 
 @dataclass(slots=True)
 class Object:
-    """One object: `key` tells it from the others of its text, None for the only one; `lines` are where it stands."""
+    """One object: `key` tells it from the others of its text, None for the only one; `lines` are where it stands.
+
+    `drifted`: all of it fits but a word beside a known label, where other words were expected.
+    """
 
     reading: Reading
     lines: list[range]
     key: str | None = None
+    drifted: bool = False
 
 
 def open_ended(hole: HoleType) -> bool:
@@ -99,27 +106,56 @@ def objects_of(text: Text, wording: CompiledWording) -> tuple[list[Object], bool
     rows, inside = text.tables.rows(wording.body, MAX_OBJECTS)
     if rows:
         around = text.searched.some([i for i in range(len(text.searched.lines)) if i not in inside])
-        found = [made for row in rows[:MAX_OBJECTS] if (made := _of_row(row, wording, around))]
+        shared = _shared_by(rows, around)
+        found = [made for row in rows[:MAX_OBJECTS] if (made := _of_row(row, wording, shared))]
         return _joined(found), len(rows) > MAX_OBJECTS
-    blocks = _blocks(text.searched, wording)
+    blocks = _blocks(text.searched, wording) or records(text.searched, wording)
     if not blocks:
         return [Object(Reading().read(wording.body, text.searched), [range(len(text.searched.lines))])], False
     head = text.searched.some(range(blocks[0].start))
     found = []
     for block in blocks[:MAX_OBJECTS]:
-        reading = Reading().read(wording.body, text.searched.some(block), head)
-        found.append(Object(reading, [block], _key(reading, block.start)))
+        own = text.searched.some(block)
+        reading = Reading().read(wording.body, own, head.find)
+        names = frozenset(c.heading for c in wording.body if c.heading and own.begins_with(c.heading))
+        made = _told(reading, wording, names, block.start, [block])
+        if made:
+            found.append(made)
     return _joined(found), len(blocks) > MAX_OBJECTS
 
 
-def _of_row(row: Row, wording: CompiledWording, around: Searched) -> Object | None:
+def _shared_by(rows: Sequence[Row], around: Searched) -> Shared:
+    """Return what the text around a table tells each of its rows."""
+
+    def shared(clause: CompiledClause) -> list[Hit]:
+        hits = around.find(clause)
+        if not any(hole.field in IDENTITY for hole in clause.holes):
+            return hits
+        readable = _readable(hits)
+        return hits if len(rows) == 1 and len(readable) == 1 and len(hits) == 1 else []
+
+    return shared
+
+
+def _of_row(row: Row, wording: CompiledWording, around: Shared) -> Object | None:
     """Return the object of a row; None where the row says something else under the headings that the wording knows."""
+    place = [range(row.index, row.index + 1)]
     if row.fault:
-        return Object(Reading(problems=[row.fault]), [range(row.index, row.index + 1)], f"row {row.index}")
-    reading = Reading().read(wording.body, Searched(row.lines), around)
-    if any(clause.label is None and clause.heading in row.headings for clause in reading.missing):
-        return None
-    return Object(reading, [range(row.index, row.index + 1)], _key(reading, row.index))
+        return Object(Reading(problems=[row.fault]), place, f"row {row.index}")
+    return _told(Reading().read(wording.body, Searched(row.lines), around), wording, row.headings, row.index, place)
+
+
+def _told(
+    reading: Reading, wording: CompiledWording, names: frozenset[str], line: int, place: list[range]
+) -> Object | None:
+    """Return the object that stands under known labels; None where it is another wording's matter."""
+    other = [clause for clause in reading.missing if clause.label is None and clause.heading in names]
+    if not other:
+        return Object(reading, place, _key(reading, line))
+    # why: a status that nobody knows beside a channel that is ours is news, and must not pass in silence
+    decides = all(not clause.holes for clause in reading.missing) and len(other) == len(reading.missing)
+    named = any(c.holes and c.place == "line" and not c.optional for c in wording.body)
+    return Object(reading, place, _key(reading, line), drifted=True) if decides and named else None
 
 
 def _key(reading: Reading, line: int) -> str:
@@ -167,8 +203,33 @@ def _blocks(text: Searched, wording: CompiledWording) -> list[range]:
     return []
 
 
+def records(text: Searched, wording: CompiledWording) -> list[range]:
+    """Return the line ranges of records that stand one under the other; [] where there are no two of them.
+
+    Only a wording with a decisive word beside a label needs them: it would find the label in one and the word in another.
+    """
+    required = [c for c in wording.body if c.place == "line" and c.heading and not c.optional]
+    names = {c.heading for c in required}
+    if len(names) < 2 or all(c.holes for c in required):
+        return []
+    starts: list[int] = []
+    seen: list[set[str]] = []
+    for index, heading in sorted((i, name) for name in names for i in text.begins_with(name)):
+        if not seen or heading in seen[-1]:
+            starts.append(index)
+            seen.append(set())
+        seen[-1].add(heading)
+    if len(starts) < 2:
+        return []
+    return [range(start, end) for start, end in zip(starts, [*starts[1:], len(text.lines)], strict=True)]
+
+
 def _differ(hits: Sequence[Hit]) -> bool:
     """Whether at least two different identities can be read."""
+    return len(_readable(hits)) > 1
+
+
+def _readable(hits: Sequence[Hit]) -> set[str]:
     readable = set()
     for hit in hits:
         for value in hit.values:
@@ -176,4 +237,4 @@ def _differ(hits: Sequence[Hit]) -> bool:
                 read = read_value(value.hole.type, value.hole.format, value.text)
                 if not isinstance(read, Unreadable):
                     readable.add(read)
-    return len(readable) > 1
+    return readable

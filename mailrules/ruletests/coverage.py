@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from mailrules.decide import Decision
+from mailrules.decide.schedule import stage_of
 from mailrules.language.ast import ActionCall, Comparison, Expr, Junction, Name, Not, Rule, Span, WhileTrigger
 from mailrules.language.evaluate import written
 from mailrules.notices.notice import Notice
 from mailrules.ruleset import RuleSet
-from mailrules.schedule import stage_of
 
 What = Literal["rule", "condition", "rung", "wording"]
 WHATS: tuple[What, ...] = ("rule", "condition", "rung", "wording")

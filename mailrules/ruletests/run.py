@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from mailrules.compose import Script, World
+from mailrules.decide.compose import Script, World
+from mailrules.decide.schedule import AccountFacts
 from mailrules.effects import Effect
 from mailrules.errors import UsageError
 from mailrules.language.ast import Span, WhileTrigger
@@ -24,7 +25,6 @@ from mailrules.notices.notice import Notice
 from mailrules.pipeline import Ingest, conclude, read, tick
 from mailrules.ruleset import RuleSet
 from mailrules.ruletests.coverage import Seen
-from mailrules.schedule import AccountFacts
 
 ACCOUNT = "test"
 """What the account of a test is called where the test does not say."""

@@ -222,7 +222,6 @@ class Store(Outbox):
         ]
         return found
 
-
     def _unconfirmed(self, now: str) -> list[str]:
         """Return the renewals that a script started and of which no evidence came in time."""
         ledger = self.ledger()

@@ -13,8 +13,8 @@ from datetime import date, datetime, timedelta
 from mailrules.config import Config
 from mailrules.effects import Effect
 from mailrules.errors import UsageError
-from mailrules.intake import Clock
 from mailrules.secret import secret
+from mailrules.spine.intake import Clock
 from mailrules.store import Claim, Store
 
 _EXPIRES = re.compile(r"^expires: ([0-9]{4}-[0-9]{2}-[0-9]{2})\s*$", re.MULTILINE)

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from datetime import UTC, date
 from typing import Any
 
-from mailrules.compose import Situation, World, arguments
+from mailrules.decide.compose import Situation, World, arguments
+from mailrules.decide.schedule import due, may_write_from
 from mailrules.effects import ActionKind, Effect, EffectState, effect_key
 from mailrules.language.ast import ActionCall, OnTrigger, Rule, Text, WhileTrigger
 from mailrules.language.evaluate import Leaf, evaluate
 from mailrules.notices.notice import TRUST_LEVELS
-from mailrules.schedule import due, may_write_from
 from mailrules.templates import TemplateProblem
 from mailrules.vocabulary import ACTIONS
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from mailrules.config import Account, Config
 from mailrules.errors import MailrulesError
 from mailrules.mail.message import MessageKey, RawMessage
-from mailrules.plan import Seen
 from mailrules.secret import secret
 from mailrules.sources.imap import Header, ImapSession, ImapSettings, Missing
+from mailrules.spine.plan import Seen
 from mailrules.store import Store
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from mailrules.decide.schedule import AccountFacts
 from mailrules.effects import ActionKind
 from mailrules.language.ast import ActionCall, Name, Rule, Text
 from mailrules.language.evaluate import offset_date
-from mailrules.schedule import AccountFacts
 from mailrules.templates import render
 
 MAX_ARGUMENT = 1024
