@@ -202,7 +202,11 @@ class Program:
         return self.block(f'test "t{self.r.random()}" {{', clauses)
 
     def let(self) -> list[str]:
-        values = [self.r.choice([self.atom, self.condition])() for _ in range(self.r.randint(1, 3))]
+        values = [self.atom() for _ in range(self.r.randint(1, 3))]
+        if (
+            self.r.random() < 0.4
+        ):  # behind the list of an `is one of`, a comma goes on with that list: conditions stand alone
+            values = [self.condition()]
         if len(values) > 1 and self.r.random() < 0.3:
             return [f"let v{self.r.randint(0, 999)}=(\n{','.join(values)}\n)"]
         return [f"let v{self.r.randint(0, 999)} = {self.comma().join(values)}"]

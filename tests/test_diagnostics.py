@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ PEOPLE = {"owner": "owner@shop.example", "admin": "admin@shop.example"}
 SCRIPTS = {"renew": False, "look": True}
 
 
+@cache
 def loaded(text: str, name: str = "own.rules") -> RuleSet:
     return load([*shipped_rules(), (name, text)], GRAMMAR, people=PEOPLE, scripts=SCRIPTS)
 
@@ -93,13 +95,13 @@ def test_the_wrong_example_of_a_page_gives_its_code_and_the_right_one_nothing(co
 
 
 def test_every_code_but_the_notes_has_a_slip_of_its_own() -> None:
-    told = {p.code for path in SLIPS for p in loaded(path.read_bytes().decode()).problems}
+    told = {p.code for path in SLIPS for p in loaded(path.read_bytes().decode(), path.name).problems}
     assert {c for c in CODES if not c.startswith("N")} - told == set()
 
 
 @pytest.mark.parametrize("path", SLIPS, ids=lambda path: path.stem)
 def test_no_message_shows_a_name_of_the_parser(path: Path) -> None:
-    for problem in loaded(path.read_bytes().decode()).problems:
+    for problem in loaded(path.read_bytes().decode(), path.name).problems:
         shown = re.sub(r"`[^`]*`", "", f"{problem.message} {problem.help}")
         shown = re.sub(r'"[^"]*"|YYYY|MM|DD|NUL|LATIN|RIGHT-TO-LEFT MARK', "", shown)
         assert not re.search(r"\b_?[A-Z]{3,}\b|__|\$END", shown), shown

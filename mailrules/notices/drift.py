@@ -66,6 +66,10 @@ def draft(wording: CompiledWording, group: Group, missing: Sequence[CompiledClau
             lines.append(f"  {maybe}{fit.clause.place} {quoted(made)}")
         else:
             lines.append(f"  # not found: {fit.clause.place} {' '.join(fit.clause.source.split())}")
+    decisive = any(clause.place == "line" and not clause.holes for clause in missing)
+    for name, value in wording.wording.constants:
+        # why: what another word means, nobody but the author can say
+        lines.append(f"  {'# ' if decisive else ''}{name.value} is {quoted(value.value)}")
     return "\n".join([*lines, "}"])
 
 
@@ -78,13 +82,13 @@ def _fits(wording: CompiledWording, group: Group, missing: Sequence[CompiledClau
     fits = [_fit(clause, [group.subject], about, missing=not group.subject.find(clause)) for clause in wording.subject]
     texts = [text.searched for text in group.texts]
     taken = {
-        (hit_line.part, hit_line.number)
+        text.lines[hit.line]
         for clause in wording.body
         if clause not in missing
         for text in texts
-        for hit_line in [text.lines[hit.line] for hit in text.find(clause)[:1]]
+        for hit in text.find(clause)[:1]
     }
-    free = [Searched([line for line in _likely(text) if (line.part, line.number) not in taken]) for text in texts]
+    free = [Searched([line for line in _likely(text) if line not in taken]) for text in texts]
     return [*fits, *(_fit(clause, texts, free, missing=clause in missing) for clause in wording.body)]
 
 

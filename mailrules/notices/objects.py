@@ -35,21 +35,29 @@ _OPEN_DATE = re.compile(r"(?<!D)D\Z|(?<!M)M\Z")
 
 @dataclass(slots=True)
 class Reading:
-    """What was read for one wording in one place. `found` counts the clauses that must be found and were."""
+    """What was read for one wording in one place. `found` counts the clauses that must be found and say something.
+
+    `own` counts those of them that stand in the very place, not in the text around it.
+    """
 
     values: dict[str, dict[str, Evidence]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     missing: list[CompiledClause] = field(default_factory=list)
     found: int = 0
+    own: int = 0
 
     def read(self, clauses: Sequence[CompiledClause], own: Searched, shared: Shared | None = None) -> Reading:
         """Read all clauses, in `own` or, where a clause is not found there, in what the text around it gives."""
         beside = False
         below: list[Found] = []
         for clause in clauses:
-            hits = own.find(clause) or (shared(clause) if shared else [])
+            mine = own.find(clause)
+            hits = mine or (shared(clause) if shared else [])
             if hits:
-                self.found += not clause.optional
+                # why: a label without anything beside it does not make a mail more like a notice
+                told = not clause.holes or any(value.text for hit in hits for value in hit.values)
+                self.found += told and not clause.optional
+                self.own += told and not clause.optional and bool(mine)
             elif not clause.optional:
                 self.missing.append(clause)
             for hit in hits:
@@ -87,13 +95,13 @@ class Reading:
 class Object:
     """One object: `key` tells it from the others of its text, None for the only one; `lines` are where it stands.
 
-    `drifted`: all of it fits but a word beside a known label, where other words were expected.
+    `drifted` are its lines where all of it fits but a word beside a known label, in whose place others were expected.
     """
 
     reading: Reading
     lines: list[range]
     key: str | None = None
-    drifted: bool = False
+    drifted: Searched | None = None
 
 
 def open_ended(hole: HoleType) -> bool:
@@ -106,56 +114,60 @@ def objects_of(text: Text, wording: CompiledWording) -> tuple[list[Object], bool
     rows, inside = text.tables.rows(wording.body, MAX_OBJECTS)
     if rows:
         around = text.searched.some([i for i in range(len(text.searched.lines)) if i not in inside])
-        shared = _shared_by(rows, around)
-        found = [made for row in rows[:MAX_OBJECTS] if (made := _of_row(row, wording, shared))]
-        return _joined(found), len(rows) > MAX_OBJECTS
-    blocks = _blocks(text.searched, wording) or records(text.searched, wording)
+        made = [_of_row(row, wording, around, alone=len(rows) == 1) for row in rows[:MAX_OBJECTS]]
+        return _joined([one for one in made if one]), len(rows) > MAX_OBJECTS
+    blocks, unlike = _blocks(text.searched, wording), False
     if not blocks:
-        return [Object(Reading().read(wording.body, text.searched), [range(len(text.searched.lines))])], False
+        blocks, unlike = _records(text.searched, wording)
+    if not blocks:
+        reading = Reading().read(wording.body, text.searched)
+        if unlike and not reading.missing:
+            reading.problems.append("its labels stand there several times, and which belong together is not certain")
+        names = frozenset(c.heading for c in reading.missing if text.searched.beginning_with(c.heading))
+        drifted = text.searched if _drifted(reading, wording, names) else None
+        return [Object(reading, [range(len(text.searched.lines))], None, drifted)], False
     head = text.searched.some(range(blocks[0].start))
-    found = []
+    made = []
     for block in blocks[:MAX_OBJECTS]:
         own = text.searched.some(block)
         reading = Reading().read(wording.body, own, head.find)
-        names = frozenset(c.heading for c in wording.body if c.heading and own.begins_with(c.heading))
-        made = _told(reading, wording, names, block.start, [block])
-        if made:
-            found.append(made)
-    return _joined(found), len(blocks) > MAX_OBJECTS
+        names = frozenset(c.heading for c in reading.missing if own.beginning_with(c.heading))
+        made.append(_told(reading, wording, names, own, block))
+    return _joined([one for one in made if one]), len(blocks) > MAX_OBJECTS
 
 
-def _shared_by(rows: Sequence[Row], around: Searched) -> Shared:
-    """Return what the text around a table tells each of its rows."""
+def _of_row(row: Row, wording: CompiledWording, around: Searched, *, alone: bool) -> Object | None:
+    """Return the object of a row; None where the row says something else under the headings that the wording knows."""
+    place = range(row.index, row.index + 1)
+    if row.fault:
+        return Object(Reading(problems=[row.fault]), [place], f"row {row.index}")
 
     def shared(clause: CompiledClause) -> list[Hit]:
+        if clause.heading in row.headings:
+            return []  # why: what has a column of its own is not said for the row by the text around it
         hits = around.find(clause)
-        if not any(hole.field in IDENTITY for hole in clause.holes):
-            return hits
-        readable = _readable(hits)
-        return hits if len(rows) == 1 and len(readable) == 1 and len(hits) == 1 else []
+        tells_apart = any(hole.field in IDENTITY for hole in clause.holes)
+        return hits if not tells_apart or (alone and len(hits) == len(_readable(hits)) == 1) else []
 
-    return shared
-
-
-def _of_row(row: Row, wording: CompiledWording, around: Shared) -> Object | None:
-    """Return the object of a row; None where the row says something else under the headings that the wording knows."""
-    place = [range(row.index, row.index + 1)]
-    if row.fault:
-        return Object(Reading(problems=[row.fault]), place, f"row {row.index}")
-    return _told(Reading().read(wording.body, Searched(row.lines), around), wording, row.headings, row.index, place)
+    own = Searched(row.lines)
+    return _told(Reading().read(wording.body, own, shared), wording, row.headings, own, place)
 
 
 def _told(
-    reading: Reading, wording: CompiledWording, names: frozenset[str], line: int, place: list[range]
+    reading: Reading, wording: CompiledWording, names: frozenset[str], own: Searched, place: range
 ) -> Object | None:
     """Return the object that stands under known labels; None where it is another wording's matter."""
-    other = [clause for clause in reading.missing if clause.label is None and clause.heading in names]
-    if not other:
-        return Object(reading, place, _key(reading, line))
-    # why: a status that nobody knows beside a channel that is ours is news, and must not pass in silence
-    decides = all(not clause.holes for clause in reading.missing) and len(other) == len(reading.missing)
+    key = _key(reading, place.start)
+    if not any(clause.label is None and clause.heading in names for clause in reading.missing):
+        return Object(reading, [place], key)
+    return Object(reading, [place], key, own) if _drifted(reading, wording, names) else None
+
+
+def _drifted(reading: Reading, wording: CompiledWording, names: frozenset[str]) -> bool:
+    """Whether nothing is missing but words beside labels, and other words stand there: news that must not pass in silence."""
     named = any(c.holes and c.place == "line" and not c.optional for c in wording.body)
-    return Object(reading, place, _key(reading, line), drifted=True) if decides and named else None
+    words = all(c.place == "line" and not c.holes and c.heading in names for c in reading.missing)
+    return named and words and bool(reading.missing)
 
 
 def _key(reading: Reading, line: int) -> str:
@@ -203,25 +215,26 @@ def _blocks(text: Searched, wording: CompiledWording) -> list[range]:
     return []
 
 
-def records(text: Searched, wording: CompiledWording) -> list[range]:
-    """Return the line ranges of records that stand one under the other; [] where there are no two of them.
+def _records(text: Searched, wording: CompiledWording) -> tuple[list[range], bool]:
+    """Return the line ranges of records that stand one under the other, [] where there are no two that are alike.
 
-    Only a wording with a decisive word beside a label needs them: it would find the label in one and the word in another.
+    Also whether there are several that are not alike. Only a wording with a decisive word beside a label needs records:
+    it would find the label in one and the word in another.
     """
     required = [c for c in wording.body if c.place == "line" and c.heading and not c.optional]
     names = {c.heading for c in required}
     if len(names) < 2 or all(c.holes for c in required):
-        return []
+        return [], False
     starts: list[int] = []
     seen: list[set[str]] = []
-    for index, heading in sorted((i, name) for name in names for i in text.begins_with(name)):
+    for index, heading in sorted((i, name) for name in names for i in text.beginning_with(name)):
         if not seen or heading in seen[-1]:
             starts.append(index)
             seen.append(set())
         seen[-1].add(heading)
-    if len(starts) < 2:
-        return []
-    return [range(start, end) for start, end in zip(starts, [*starts[1:], len(text.lines)], strict=True)]
+    if len(starts) < 2 or any(found != seen[0] for found in seen):
+        return [], len(starts) > 1
+    return [range(start, end) for start, end in zip(starts, [*starts[1:], len(text.lines)], strict=True)], False
 
 
 def _differ(hits: Sequence[Hit]) -> bool:

@@ -14,12 +14,14 @@ from datetime import UTC, date, datetime, time
 from mailrules.language.ast import NoticeDefinition, System
 from mailrules.mail.message import Message
 from mailrules.notices.drift import difference, draft
-from mailrules.notices.groups import Group, groups_of
+from mailrules.notices.groups import Group, Text, groups_of
 from mailrules.notices.notice import Evidence, Notice
 from mailrules.notices.objects import MAX_OBJECTS, Object, Reading, objects_of
 from mailrules.notices.patterns import CompiledClause, CompiledWording
 from mailrules.notices.regions import region_of
+from mailrules.notices.search import Searched
 from mailrules.notices.structure import unknown_wording
+from mailrules.notices.tables import Tables
 
 NEARLY = 0.5
 """A body that has at least this share of a wording's clauses, and two of them, is meant to be that notice."""
@@ -30,23 +32,32 @@ MAX_DRAFTS = 3
 _NOON = time(12)  # why: a quoted date names no time zone, and noon is the same day in nearly all of them
 
 
+Place = tuple[int, range]
+"""Lines of a text of the group, by the text's number."""
+
+
 @dataclass(slots=True)
 class _Item:
-    """One object as one wording sees it: the lines of which text it stands on; `split` ones are some of several."""
+    """One object as one wording sees it: the lines of which texts it stands on; `split` ones are some of several.
 
-    text: int
-    lines: Sequence[range]
+    `drifted` are the lines that the difference is about, where they are not the whole group.
+    """
+
+    places: Sequence[Place]
     notice: Notice
     wording: CompiledWording
     split: bool
     complete: bool
     weight: float
     missing: Sequence[CompiledClause] = ()
+    drifted: Searched | None = None
 
     def overlaps(self, other: _Item) -> bool:
         """Whether both take up a line."""
-        return self.text == other.text and any(
-            mine.start < theirs.stop and theirs.start < mine.stop for mine in self.lines for theirs in other.lines
+        return any(
+            text == other_text and mine.start < theirs.stop and theirs.start < mine.stop
+            for text, mine in self.places
+            for other_text, theirs in other.places
         )
 
     @property
@@ -90,10 +101,11 @@ def _recognize(message: Message, wordings: Sequence[CompiledWording], systems: d
         for index, item in enumerate(items):
             if item.missing and budget:
                 budget -= 1
+                about = replace(group, texts=[Text(item.drifted, Tables(()))]) if item.drifted else group
                 made[index] = replace(
                     item.notice,
-                    difference=difference(item.wording, group, item.missing),
-                    draft=draft(item.wording, group, item.missing),
+                    difference=difference(item.wording, about, item.missing),
+                    draft=draft(item.wording, about, item.missing),
                 )
         if not made:
             unknown = unknown_wording(group, message, definitions, tuple(systems.values()))
@@ -164,8 +176,11 @@ def _items(group: Group, wordings: Sequence[CompiledWording], systems: dict[str,
     for item in sorted(parted, key=lambda i: i.rank, reverse=True):
         if len(taken) <= MAX_OBJECTS and not any(item.overlaps(other) for other in taken):
             taken.append(item)
+    # why: a wording that reads the whole says more than one that nearly fits a part of it; mere words do not
+    if whole and whole.complete and not whole.wording.reads_nothing and not any(i.complete for i in taken):
+        taken = []
     if taken:
-        return sorted(taken, key=lambda i: (i.text, i.lines[0].start))
+        return sorted(taken, key=lambda i: [(text, lines.start) for text, lines in i.places])
     return [whole] if whole else []
 
 
@@ -180,7 +195,7 @@ def _fit(group: Group, wording: CompiledWording, system: System | None) -> list[
     if not group.texts or not needed:
         readings = [Reading().read(wording.body, text.searched) for text in group.texts]
         nothing = Reading(missing=[c for c in wording.body if not c.optional])
-        return fits.item(0, (), readings or [nothing], split=False)
+        return fits.item((), readings or [nothing], split=False)
     texts: list[tuple[int, list[Object]]] = []
     over = False
     for number, text in enumerate(group.texts):
@@ -190,23 +205,25 @@ def _fit(group: Group, wording: CompiledWording, system: System | None) -> list[
     if not any(objects for _, objects in texts):
         return []
     if not any(o.key is not None for _, objects in texts for o in objects):
-        return fits.item(0, (), [o.reading for _, objects in texts for o in objects], split=False)
+        every = [o for _, objects in texts for o in objects]
+        drifted = next((o.drifted for o in every if o.drifted), None)
+        return fits.item((), [o.reading for o in every], split=False, drifted=drifted)
     telling = [(n, objects) for n, objects in texts if any(_tells(o) for o in objects)]
     if not telling:
         return []
-    number, first = telling[0]
-    keyed = [{o.key or _only(o.reading): o.reading for o in objects} for _, objects in telling]
-    if any(readings.keys() != keyed[0].keys() for readings in keyed):
-        return fits.disagreeing(keyed)
-    items = [
-        item
-        for one in first
-        for item in fits.item(number, one.lines, [r[one.key or _only(one.reading)] for r in keyed], split=True)
-    ]
+    keyed = [{o.key or _only(o.reading): o for o in objects} for _, objects in telling]
+    if any(objects.keys() != keyed[0].keys() for objects in keyed):
+        return fits.disagreeing([{key: o.reading for key, o in objects.items()} for objects in keyed])
+    numbers = [number for number, _ in telling]
+    items = []
+    for key, one in keyed[0].items():
+        alike = [objects[key] for objects in keyed]
+        places = [(number, lines) for number, o in zip(numbers, alike, strict=True) for lines in o.lines]
+        items += fits.item(places, [o.reading for o in alike], split=True, drifted=one.drifted)
     if over and items:
-        end = len(group.texts[number].searched.lines)
-        beyond = replace(items[-1], lines=[range(end, end + 1)], notice=_overflow(items[-1].notice), complete=True)
-        items.append(beyond)
+        end = len(group.texts[numbers[0]].searched.lines)
+        place = (numbers[0], range(end, end + 1))
+        items.append(replace(items[-1], places=[place], notice=_overflow(items[-1].notice), complete=True))
     return items
 
 
@@ -235,7 +252,9 @@ class _Fits:
     heading: Reading
     titled: bool
 
-    def item(self, text: int, lines: Sequence[range], readings: Sequence[Reading], *, split: bool) -> list[_Item]:
+    def item(
+        self, places: Sequence[Place], readings: Sequence[Reading], *, split: bool, drifted: Searched | None = None
+    ) -> list[_Item]:
         """Return the item of one object as its parts read it; [] where it is none."""
         wording, titled = self.wording, self.titled
         nearest = min(readings, key=lambda r: len(r.missing))
@@ -244,24 +263,25 @@ class _Fits:
         whole = not nearest.missing and (titled or not subject or not wording.reads_nothing)
         weight = nearest.found + titled
         if whole:
-            return [_Item(text, lines, self._concluded(readings), wording, split, True, weight)]
-        share = nearest.found / total if total else 0.0
+            return [_Item(places, self._concluded(readings), wording, split, True, weight)]
+        share = nearest.own / total if total else 0.0
         if wording.definition.refuse or wording.reads_nothing:
             return []
-        if not titled and (nearest.found < 2 or share < NEARLY):
+        if not titled and not drifted and (nearest.own < 2 or share < NEARLY):
             return []
         reason = "missing: " + "; ".join(f'"{clause.source}"' for clause in nearest.missing)
         reason = "; ".join(dict.fromkeys([reason, *nearest.problems[:3]]))
         evidence = tuple(e for values in nearest.values.values() for e in values.values())[:20]
         notice = replace(self._blank(), reason=reason, evidence=evidence)
-        return [_Item(text, lines, notice, wording, split, False, share + titled, tuple(nearest.missing))]
+        missing = tuple(nearest.missing)
+        return [_Item(places, notice, wording, split, False, share + titled, missing, drifted)]
 
     def disagreeing(self, keyed: Sequence[dict[str, Reading]]) -> list[_Item]:
         """Return the one item of parts that do not speak of the same objects."""
         sides = " and ".join(", ".join(f"`{key}`" for key in list(readings)[:3]) for readings in keyed[:2])
         notice = replace(self._blank(), reason=f"the parts speak of different objects: {sides}")
         found = max(r.found for readings in keyed for r in readings.values())
-        return [_Item(0, (), notice, self.wording, False, True, found + self.titled)]
+        return [_Item((), notice, self.wording, False, True, found + self.titled)]
 
     def _blank(self) -> Notice:
         definition, language = self.wording.definition, self.wording.wording.language.value

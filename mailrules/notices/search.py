@@ -20,6 +20,7 @@ from mailrules.notices.patterns import INDEXED, CompiledClause, HoleType, squeez
 MAX_LINE = 2000
 """A longer line is prose: only `says` is tried on it."""
 MAX_HITS = 1000
+MAX_LABEL = 200
 _EDGE = " \t\n\xa0*_|:"
 _STOPS = ".,;。"
 
@@ -82,6 +83,15 @@ class Searched:
                         break
             self._known[id(clause)] = known
         return known
+
+    def beginning_with(self, heading: str) -> list[int]:
+        """Return the indexes of the lines that begin with a label, whatever stands behind it."""
+        if not heading:
+            return []
+        found = [
+            (i, self.folded[i][:MAX_LABEL].lstrip("> ").partition(":")) for i in self._beginning(heading[:INDEXED])
+        ]
+        return [i for i, (label, _, _) in found if squeeze(label).rstrip(_STOPS) == heading]
 
     def _says(self, clause: CompiledClause) -> Iterator[Hit]:
         for match in clause.pattern.finditer(self.running):
