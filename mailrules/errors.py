@@ -8,6 +8,7 @@ May not live here: problems of rule files and defects of mail, which are values 
       AuthError               77   a server or a secret store refused us
       TemporaryError          75   network, throttling, a busy store, a full disk: try again later
       UsageError               2   the command line asks for something that does not exist
+      UnreadableError          3   a document cannot be read, and only a person can say what it is
       StoreError              70   the store is damaged or from a newer version
 """
 
@@ -56,6 +57,12 @@ class UsageError(MailrulesError):
     """The command names something that does not exist."""
 
     exit_code = EXIT_USAGE
+
+
+class UnreadableError(MailrulesError):
+    """A document that hangs, kills or starves whoever reads it."""
+
+    exit_code = EXIT_NEEDS_PERSON
 
 
 class StoreError(MailrulesError):

@@ -160,6 +160,7 @@ def _outweighed(notice: Notice, others: tuple[Notice, ...]) -> bool:
         other.status == "read"
         and other.kind != "authorization_status"
         and other.system == notice.system
+        and (other.region == notice.region or None in (other.region, notice.region))
         and all(other.fields.get(name) == notice.fields.get(name) for name in ("developer_id", "developer"))
         for other in others
     )

@@ -16,12 +16,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _SET_CHILD_SUBREAPER = 36
+UNREACHED = (
+    ""
+    if sys.platform.startswith("linux")
+    else "on this system what a script starts in a session of its own cannot be found again, and may run on"
+)
+"""What cannot be promised here, as a sentence; "" on Linux."""
 
 
 @contextlib.contextmanager
 def adopt_orphans() -> Iterator[None]:
     """Become the parent of every descendant whose own parent ends (Linux), so that none can slip away."""
-    if not sys.platform.startswith("linux"):
+    if UNREACHED:
         yield
         return
     prctl = ctypes.CDLL(None, use_errno=True).prctl
@@ -30,22 +36,6 @@ def adopt_orphans() -> Iterator[None]:
         yield
     finally:
         prctl(_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
-
-
-@contextlib.contextmanager
-def quiet_cores() -> Iterator[None]:
-    """Let what is started here leave no core dump: it could hold what the mail said."""
-    try:
-        import resource
-    except ImportError:
-        yield
-        return
-    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
 
 
 def descendants(root: int) -> set[int]:

@@ -218,13 +218,20 @@ class Pattern:
 class Clause:
     """One clause of a wording: `subject "…"`, `line "…"`, `says "…"` (anywhere in running text).
 
-    `maybe` before it makes it optional: read where it stands, not required.
+    `maybe` before it makes it optional: read where it stands, not required. `others` are what may stand there instead
+    (`line "…" or "…"`).
     """
 
     place: Literal["subject", "line", "says"]
     pattern: Pattern
+    others: tuple[Pattern, ...] = ()
     optional: bool = False
     span: Span = field(default=NOWHERE, compare=False)
+
+    @property
+    def patterns(self) -> tuple[Pattern, ...]:
+        """Its pattern and those that may stand there instead."""
+        return (self.pattern, *self.others)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

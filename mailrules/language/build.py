@@ -94,14 +94,16 @@ class Builder(RuleBuilder, TestBuilder):
         for clause in rest:
             if isinstance(clause, str):
                 continue
-            *words, last = clause.children
-            text = self.text(last)
             if clause.data == "constant":
-                constants.append((self.name(words[0]), text))
+                constants.append((self.name(clause.children[0]), self.text(clause.children[1])))
                 continue
+            words = [t for t in clause.children if kind_of(t) != "STRING"]
+            first, *others = [self._pattern(self.text(t)) for t in clause.children if kind_of(t) == "STRING"]
             place: Any = str(words[-1])
             clauses.append(
-                ast.Clause(place=place, pattern=self._pattern(text), optional=len(words) > 1, span=self.span(clause))
+                ast.Clause(
+                    place=place, pattern=first, others=tuple(others), optional=len(words) > 1, span=self.span(clause)
+                )
             )
         return ast.Wording(
             language=self.name(language), clauses=tuple(clauses), constants=tuple(constants),

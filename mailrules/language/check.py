@@ -37,6 +37,9 @@ def check(files: Sequence[RulesFile], vocabulary: Vocabulary) -> tuple[Definitio
         if notice.kind.value not in session.broken:  # what it seems to lack stands where it could not be read
             check_notice(session, notice)
     rules = tuple(check_rule(session, rule) for rule in session.rules.values())
+    before = len(session.problems)
+    former = tuple(check_rule(session, rule) for rule in session.replaced if isinstance(rule, Rule))
+    del session.problems[before:]  # what is replaced keeps nothing from going live
     for _, test in session.tests:
         check_test(session, test)
     _check_partial(session)
@@ -44,6 +47,8 @@ def check(files: Sequence[RulesFile], vocabulary: Vocabulary) -> tuple[Definitio
         systems=tuple(session.systems.values()),
         notices=tuple(session.notices.values()),
         rules=rules,
+        replaced_rules=former,
+        disturbed=frozenset(b.span.file for b in session.replaced if not isinstance(b, Rule)),
         tests=tuple(session.tests),
         samples=session.samples,
     )
@@ -121,6 +126,11 @@ def _define(
         return
     if former is not None and former != block:
         session.say("N002", span, f"this replaces the {what} `{shown}` of {former.span.file}")
+    elsewhere = (what, key) not in own
+    if elsewhere and (
+        isinstance(former, Rule) or (isinstance(former, ast.System | ast.NoticeDefinition) and former != block)
+    ):
+        session.replaced.append(former)
     own.add((what, key))
     table[key] = block
 

@@ -8,18 +8,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from math import prod
 
 from mailrules.language import ast
 from mailrules.language.ast import Span
 from mailrules.language.session import Session
 from mailrules.language.speller import meant, suggestion
 
+MAX_WAYS = 32
 _LITERAL = re.compile(r"\{([A-Za-z_]\w*)\}")
 _TYPES_ELSEWHERE = {
     "string": "text", "str": "text", "word": "text", "name": "text", "int": "number", "integer": "number", "email": "address", "mail": "address",
     "day": "date", "datetime": "date", "time": "date", "id": "developer_id", "host": "domain",
 }  # fmt: skip
-_DATE_FORMAT = re.compile(r"(?=.*YYYY)(?=.*M)(?=.*D)(?:YYYY|MM|DD|M|D|[^A-Za-z0-9])+")
+_DATE_FORMAT = re.compile(r"(?:YYYY|MMMM|MMM|MM|DD|M|D|\bde\b|[^A-Za-z0-9])+")
+
+
+_FORMATS_ELSEWHERE = (
+    ("%Y", "YYYY"), ("%m", "MM"), ("%d", "DD"), ("%B", "MMMM"), ("%b", "MMM"), ("yyyy", "YYYY"), ("mm", "MM"), ("dd", "DD"),
+)  # fmt: skip
 
 
 def check_system(session: Session, system: ast.System) -> None:
@@ -75,22 +82,37 @@ def _check_wording(
                 _field_help(name.value, fields),
             )
     for clause in wording.clauses:
-        for hole in clause.pattern.pieces:
-            if isinstance(hole, str):
-                continue
-            if hole.type:
-                _reserved(session, hole.name, clause.pattern.span)
-                _type(session, hole.type, clause.pattern.span)
-                if hole.type == "date" and hole.format:
-                    _date_format(session, hole.format, clause.pattern.span)
-            elif hole.name not in fields:
-                session.say(
-                    "E007",
-                    clause.pattern.span,
-                    f"`{hole.name}` is no field of `{notice.kind.value}`",
-                    _field_help(hole.name, fields, f"or give its type here: {{{hole.name}: text}}"),
-                )
-        _literal_braces(session, clause, fields)
+        for pattern in clause.patterns:
+            _check_pattern(session, notice, pattern, fields)
+    ways = prod(len(clause.patterns) for clause in wording.clauses)
+    if ways > MAX_WAYS:
+        session.say(
+            "E007",
+            wording.language.span,
+            f"with its `or` this wording can be written in {ways} ways, and more than {MAX_WAYS} are too many",
+            "write two wordings",
+        )
+
+
+def _check_pattern(
+    session: Session, notice: ast.NoticeDefinition, pattern: ast.Pattern, fields: dict[str, ast.FieldDefinition]
+) -> None:
+    for hole in pattern.pieces:
+        if isinstance(hole, str):
+            continue
+        if hole.type:
+            _reserved(session, hole.name, pattern.span)
+            _type(session, hole.type, pattern.span)
+            if hole.type == "date" and hole.format:
+                _date_format(session, hole.format, pattern.span)
+        elif hole.name not in fields:
+            session.say(
+                "E007",
+                pattern.span,
+                f"`{hole.name}` is no field of `{notice.kind.value}`",
+                _field_help(hole.name, fields, f"or give its type here: {{{hole.name}: text}}"),
+            )
+    _literal_braces(session, pattern, fields)
 
 
 def _field_help(name: str, fields: Mapping[str, ast.FieldDefinition], other: str = "") -> str:
@@ -99,27 +121,31 @@ def _field_help(name: str, fields: Mapping[str, ast.FieldDefinition], other: str
     return "; ".join(p for p in parts if p)
 
 
-def _literal_braces(session: Session, clause: ast.Clause, fields: Mapping[str, ast.FieldDefinition]) -> None:
+def _literal_braces(session: Session, pattern: ast.Pattern, fields: Mapping[str, ast.FieldDefinition]) -> None:
     # why: `{{` is the character itself, for mails that have one; nobody's mail has {expires} where a date should be
-    for piece in clause.pattern.pieces:
+    for piece in pattern.pieces:
         for name in _LITERAL.findall(piece) if isinstance(piece, str) else ():
             if name in fields:
                 message = f"`{{{{{name}}}}}` stands for the characters {{{name}}} and reads nothing"
-                session.say(
-                    "E007", clause.pattern.span, message, f"write {{{name}}}: single braces read, double ones write"
-                )
+                session.say("E007", pattern.span, message, f"write {{{name}}}: single braces read, double ones write")
+
+
+def _is_date_format(form: str) -> bool:
+    """Whether a format has a year, a month and a day, each once."""
+    parts = sorted(part[0] for part in re.findall("YYYY|M{1,4}|DD?", form))
+    return _DATE_FORMAT.fullmatch(form) is not None and parts == ["D", "M", "Y"]
 
 
 def _date_format(session: Session, form: str, span: Span) -> None:
-    if _DATE_FORMAT.fullmatch(form):
+    if _is_date_format(form):
         return
     plain = form
-    for theirs, ours in (("%Y", "YYYY"), ("%m", "MM"), ("%d", "DD"), ("yyyy", "YYYY"), ("mm", "MM"), ("dd", "DD")):
+    for theirs, ours in _FORMATS_ELSEWHERE:
         plain = plain.replace(theirs, ours)
     help_ = (
         f'write "{plain}"'
-        if _DATE_FORMAT.fullmatch(plain)
-        else 'it is made of YYYY, MM, DD, M and D, such as "D.M.YYYY"'
+        if _is_date_format(plain)
+        else 'it is made of YYYY, MM, DD, M and D, such as "D.M.YYYY"; MMMM and MMM are the month\'s name, such as "MMMM D, YYYY"'
     )
     session.say("E014", span, f"`{form}` is no date format", help_)
 

@@ -55,5 +55,9 @@ class Definitions:
     notices: tuple[NoticeDefinition, ...] = ()
     rules: tuple[Rule, ...] = ()
     tests: tuple[tuple[str, Test], ...] = ()
+    replaced_rules: tuple[Rule, ...] = ()
+    """Rules whose place a later file took; the tests of their own file still mean them."""
+    disturbed: frozenset[str] = frozenset()
+    """Files of which a later file has replaced a system or a notice."""
     samples: Mapping[str, Mapping[str, Sample]] = field(default_factory=dict)
     """By the path of their file: a test uses the samples that stand beside it."""

@@ -131,7 +131,8 @@ _ERRORS: dict[str, tuple[str, str, str, str]] = {
     ),
     "E014": (
         "an unknown type or date format",
-        "A field is text, number, date, developer_id, address or domain; a date's format is made of YYYY, MM, DD, M, D and signs.",
+        ("A field is text, number, date, developer_id, address or domain. A date's format is made of YYYY, MM, DD, M, D and signs;\n"
+        "MMMM and MMM are the month's full and short name. It has a year, a month and a day, each once."),
         _notice("ends: day", *_wording('line "Ends on: {ends}"')),
         _notice('ends: date "D.M.YYYY"', *_wording('line "Ends on: {ends}"')),
     ),

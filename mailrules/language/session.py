@@ -29,6 +29,7 @@ class Session:
         self.named: dict[str, ast.Let] = {}
         self.samples: dict[str, dict[str, Sample]] = {}
         self.tests: list[tuple[str, Test]] = []
+        self.replaced: list[ast.System | ast.NoticeDefinition | Rule] = []
         self.extra: list[ast.Wording] = []
         self.lets = Lets(())
         self.facts: dict[tuple[str, ...], dict[str, FactType]] = {}  # by the kinds and the system that rules wait for

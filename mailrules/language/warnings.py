@@ -285,7 +285,7 @@ def _shadowed(definitions: Definitions) -> Iterator[Problem]:
 
 def _clause(clause: ast.Clause, types: dict[str, tuple[str, str]]) -> tuple[object, ...]:
     pieces: list[object] = []
-    for piece in clause.pattern.pieces:
+    for piece in (piece for pattern in clause.patterns for piece in ("or", *pattern.pieces)):
         if isinstance(piece, str):
             pieces.append(" ".join(piece.split()).casefold())
         else:

@@ -17,12 +17,17 @@ from mailrules.notices.groups import Group, groups_of
 from mailrules.notices.lines import Line
 from mailrules.notices.patterns import CompiledClause
 
-FORMATS = ("YYYY-MM-DD", "YYYY-M-D", "YYYY/M/D", "YYYY年M月D日", "D.M.YYYY", "D. M. YYYY")
+FORMATS = (
+    "YYYY-MM-DD", "YYYY-M-D", "YYYY/M/D", "YYYY年M月D日", "D.M.YYYY", "D. M. YYYY", "MMMM D, YYYY", "MMM D, YYYY",
+    "D. MMMM YYYY", "D. MMM YYYY", "D MMMM YYYY", "D MMM YYYY", "D de MMMM de YYYY",
+)  # fmt: skip
 """Date formats that can be read in one way only, tried in this order."""
 _SLASHES = re.compile(r"([0-9]{1,2})/([0-9]{1,2})/[0-9]{4}")
 _TYPED = re.compile(
     r"(?<![\w\-])(?:[0-9]{4}-[0-9]{4}-[0-9]{4}|[0-9]{12}|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}|[0-9]{4}/[0-9]{1,2}/[0-9]{1,2}"
-    r"|[0-9]{1,2}\. ?[0-9]{1,2}\. ?[0-9]{4})(?![0-9\-])|(?<![0-9])[0-9]{4}年[0-9]{1,2}月[0-9]{1,2}日"
+    r"|[0-9]{1,2}\. ?[0-9]{1,2}\. ?[0-9]{4}|[^\W\d_]{3,12}\.? [0-9]{1,2}, [0-9]{4}"
+    r"|[0-9]{1,2}(?:\.? | de )[^\W\d_]{3,12}\.?(?: | de )[0-9]{4})(?![0-9\-])"
+    r"|(?<![0-9])[0-9]{4}年[0-9]{1,2}月[0-9]{1,2}日"
 )
 _NUMBER = re.compile(
     r"(?<![\w.\-/:])[0-9]{1,9}(?![\w.\-/:])|(?<=\s)[0-9]{1,4}(?=\s?[^\W\d_])|(?<=[^\W\da-zA-Z_])[0-9]{1,4}(?=[^\W\da-zA-Z_])"

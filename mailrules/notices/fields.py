@@ -11,8 +11,15 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import date
 
+from mailrules.notices.months import month
+
 MAX_TEXT = 200
-_DATE_TOKENS = re.compile("YYYY|MM|DD|M|D")
+DATE_TOKENS = re.compile("YYYY|MMMM|MMM|MM|DD|M|D")
+"""What a date format is made of, besides the signs between."""
+_WRITTEN = {
+    "YYYY": "[0-9]{4}", "MMMM": r"[^\W\d_]{3,12}", "MMM": r"[^\W\d_]{3,5}\.?", "MM": "[0-9]{2}", "M": "[0-9]{1,2}",
+    "DD": "[0-9]{2}", "D": "[0-9]{1,2}",
+}  # fmt: skip
 _TIME = r"(?:(?:T|,? (?:um |at |à )?)[0-9]{1,2}(?::|時 ?|时|h)[0-9]{2}(?:(?::|分 ?)[0-9]{2}(?:\.[0-9]{1,6})?秒?|分)?(?: ?(?:[AaPp][Mm]|Uhr|Z|[A-Z]{2,5}|[+\-][0-9]{2}:?[0-9]{2}))?)?"
 _DASHES = dict.fromkeys(map(ord, "‐‑‒–—―−"), "-")
 _HONORIFIC = re.compile(r"\s*(?:様|殿|御中)$")
@@ -34,13 +41,10 @@ def normalize(raw: str) -> str:
 
 
 def date_pattern(form: str) -> str:
-    """Return the regular expression of a declared date format: `YYYY-MM-DD`, `D.M.YYYY`, `YYYY年M月D日`."""
+    """Return the regular expression of a declared date format: `YYYY-MM-DD`, `D.M.YYYY`, `YYYY年M月D日`, `MMMM D, YYYY`."""
     pattern, end = "", 0
-    for token in _DATE_TOKENS.finditer(form):
-        pattern += re.escape(form[end : token.start()])
-        name = {"YYYY": "y", "MM": "m", "DD": "d", "M": "m", "D": "d"}[token.group()]
-        width = {"YYYY": "{4}", "MM": "{2}", "DD": "{2}"}.get(token.group(), "{1,2}")
-        pattern += f"(?P<{name}>[0-9]{width})"
+    for token in DATE_TOKENS.finditer(form):
+        pattern += re.escape(form[end : token.start()]) + f"(?P<{token[0]}>{_WRITTEN[token[0]]})"
         end = token.end()
     return pattern + re.escape(form[end:])
 
@@ -50,14 +54,21 @@ def _read_date(text: str, form: str) -> str | Unreadable:
     found = re.fullmatch(date_pattern(normalize(form).translate(_DASHES)) + _TIME, text.translate(_DASHES))
     if not found:
         return Unreadable(f"`{text[:60]}` is not a date written as {form}")
-    year, month, day = int(found["y"]), int(found["m"]), int(found["d"])
+    said = found.groupdict()
+    year, day = int(said["YYYY"]), int(said.get("DD") or said["D"])
     try:
-        value = date(year, month, day)
+        value = date(year, _month(said), day)
     except ValueError:
         return Unreadable(f"`{text}` is no day of the calendar")
     if not 2000 <= year <= 2100:
         return Unreadable(f"`{text}` is no year that an authorization can end in")
     return value.isoformat()
+
+
+def _month(said: dict[str, str]) -> int:
+    """Return the month of a date; 0, which no calendar has, for a name that is none."""
+    token = next(t for t in ("MMMM", "MMM", "MM", "M") if t in said)
+    return int(said[token]) if token in ("MM", "M") else month(said[token], token) or 0
 
 
 def _read_developer_id(text: str) -> str | Unreadable:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from mailrules.notices.lines import Line
+from mailrules.notices.months import any_month
 
 MAX_LETTERS = 200
 MAX_DEPTH = 10
@@ -36,16 +37,6 @@ _MARKER = re.compile(
     r"|転送されたメッセージ|以下は転送されたメッセージです|开始转发的邮件|下面是被转发的邮件|開始轉寄的郵件)[ \u3000]?[:\uff1a。]?)[ *_]*",
     re.IGNORECASE,
 )
-_MONTHS = {
-    name: number
-    for number, names in enumerate((
-        "jan|january|januar|jänner|janv|janvier", "feb|february|februar|févr|fév|février", "mar|march|märz|mär|mrz|mars",
-        "apr|april|avr|avril", "may|mai", "jun|june|juni|juin", "jul|july|juli|juil|juillet", "aug|august|août",
-        "sep|sept|september|septembre", "oct|october|okt|oktober|octobre", "nov|november|novembre",
-        "dec|december|dez|dezember|déc|décembre",
-    ), 1)
-    for name in names.split("|")
-}  # fmt: skip
 _ORDERED = re.compile(r"(?<!\d)(\d{4})\s?[年/.-]\s?(\d{1,2})\s?[月/.-]\s?(\d{1,2})(?!\d)")
 _DAY_FIRST = re.compile(r"(?<!\d)(\d{1,2})(?:\.|er)?(?: de)? ([^\W\d]{3,9})\.?,?(?: de)? (\d{4})(?!\d)")
 _MONTH_FIRST = re.compile(r"([^\W\d]{3,9})\.? (\d{1,2}),? (\d{4})(?!\d)")
@@ -162,10 +153,10 @@ def quoted_day(text: str) -> date | None:
         day, month, year = (int(n) for n in match.groups())
     else:
         for match in _DAY_FIRST.finditer(text):
-            day, month, year = int(match[1]), _MONTHS.get(match[2].casefold(), 0), int(match[3])
+            day, month, year = int(match[1]), any_month(match[2]) or 0, int(match[3])
         if not month:
             for match in _MONTH_FIRST.finditer(text):
-                day, month, year = int(match[2]), _MONTHS.get(match[1].casefold(), 0), int(match[3])
+                day, month, year = int(match[2]), any_month(match[1]) or 0, int(match[3])
     try:
         return date(year, month, day) if 1990 <= year <= 2100 else None
     except ValueError:

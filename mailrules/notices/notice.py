@@ -48,7 +48,7 @@ class Notice:
 
     `status` "read": kind, system, wording and fields are set. "unparsed": it is meant to be one, but `reason` says what
     could not be read. "refused": a look-alike, named in `kind`. "unrecognized": ordinary mail.
-    `region` is na, eu or fe where a Seller Central address in the document told it.
+    `region` is na, eu or fe where the field `region` or a Seller Central address in the document told it.
 
     `path` is the place inside the document. It is "" for the only object of a message; of several objects in one
     message each is "#notice1", "#notice2", … in the order in which they stand. An object in an attached message has the

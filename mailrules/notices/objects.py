@@ -4,6 +4,7 @@ In: a Text, a CompiledWording. Out: Objects, each with what was read and what is
 May not live here: which wording wins, joining of parts, anything about one particular system.
 
 Several objects or one contradiction? A text is parted only where it is beyond doubt that it lists several:
+- lines, where the wording has one clause `line` with a label, which says all there is to say of an object;
 - rows of a table, under headings that at least two clauses of the wording know;
 - records one under the other, each with the same labels of the wording, where a word beside a label decides (`Status: OK`);
 - a digest: each clause `line` with a hole that must be found stands equally often, at least twice, in the same turn, so
@@ -22,7 +23,7 @@ from dataclasses import dataclass, field
 from mailrules.notices.fields import Unreadable, normalize, read_value
 from mailrules.notices.groups import Text
 from mailrules.notices.notice import Evidence
-from mailrules.notices.patterns import CompiledClause, CompiledWording, HoleType
+from mailrules.notices.patterns import CompiledClause, CompiledWording, HoleType, squeeze
 from mailrules.notices.search import Found, Hit, Searched
 from mailrules.notices.tables import Row
 
@@ -116,6 +117,9 @@ def objects_of(text: Text, wording: CompiledWording) -> tuple[list[Object], bool
         around = text.searched.some([i for i in range(len(text.searched.lines)) if i not in inside])
         made = [_of_row(row, wording, around, alone=len(rows) == 1) for row in rows[:MAX_OBJECTS]]
         return _joined([one for one in made if one]), len(rows) > MAX_OBJECTS
+    lone = _lone_lines(text.searched, wording)
+    if lone:
+        return _joined(lone[:MAX_OBJECTS]), len(lone) > MAX_OBJECTS
     blocks, unlike = _blocks(text.searched, wording), False
     if not blocks:
         blocks, unlike = _records(text.searched, wording)
@@ -134,6 +138,21 @@ def objects_of(text: Text, wording: CompiledWording) -> tuple[list[Object], bool
         names = frozenset(c.heading for c in reading.missing if own.beginning_with(c.heading))
         made.append(_told(reading, wording, names, own, block))
     return _joined([one for one in made if one]), len(blocks) > MAX_OBJECTS
+
+
+def _lone_lines(text: Searched, wording: CompiledWording) -> list[Object]:
+    """Return an object for each line that fits, where a wording has one clause `line`, which says it all."""
+    lines = [clause for clause in wording.body if clause.place == "line"]
+    hits = text.find(lines[0]) if len(lines) == 1 and lines[0].heading and not lines[0].optional else []
+    if any(value.below for hit in hits for value in hit.values):
+        return []
+    found = []
+    for hit in hits:
+        place = range(hit.line, hit.line + 1)
+        own = text.some(place)
+        reading = Reading().read(wording.body, own, lambda clause: [] if clause is lines[0] else text.find(clause))
+        found.append(Object(reading, [place], _key(reading, own)))
+    return found
 
 
 def _of_row(row: Row, wording: CompiledWording, around: Searched, *, alone: bool) -> Object | None:
@@ -157,7 +176,7 @@ def _told(
     reading: Reading, wording: CompiledWording, names: frozenset[str], own: Searched, place: range
 ) -> Object | None:
     """Return the object that stands under known labels; None where it is another wording's matter."""
-    key = _key(reading, place.start)
+    key = _key(reading, own)
     if not any(clause.label is None and clause.heading in names for clause in reading.missing):
         return Object(reading, [place], key)
     return Object(reading, [place], key, own) if _drifted(reading, wording, names) else None
@@ -170,11 +189,12 @@ def _drifted(reading: Reading, wording: CompiledWording, names: frozenset[str]) 
     return named and words and bool(reading.missing)
 
 
-def _key(reading: Reading, line: int) -> str:
+def _key(reading: Reading, own: Searched) -> str:
+    """Return what tells an object from the others; alike in all parts of a mail, so never the number of a line."""
     for name in IDENTITY:
         if values := reading.values.get(name):
             return " ".join(sorted(values))
-    return f"line {line}"
+    return " ".join(squeeze(text) for text in own.folded[-1:])
 
 
 def _joined(objects: list[Object]) -> list[Object]:

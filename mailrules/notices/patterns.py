@@ -7,11 +7,13 @@ May not live here: searching (search.py), which notice wins, trust, reading of v
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
-from mailrules.language.ast import Clause, FieldDefinition, Hole, NoticeDefinition, Wording
+from mailrules.language.ast import Clause, FieldDefinition, Hole, NoticeDefinition, Pattern, Wording
 from mailrules.language.values import fold
+from mailrules.notices.fields import DATE_TOKENS
 
 # why possessive (*+) and atomic (?>): these runs are hostile input and must not be tried twice
 _LEAD = r"[ >*_|•·:\-]*+"
@@ -98,6 +100,8 @@ def _hole(hole: HoleType, *, last: bool, line: bool) -> str:
     if line:
         return r"([^ ].{0,400})"
     if hole.type == "date":
+        if "MMM" in hole.format:
+            return rf"({_named_date(hole.format)}(?![0-9a-z])|[^ ]{{1,60}})"
         between = re.escape("".join(set(re.sub("[YMD]", "", fold(hole.format or "YYYY-MM-DD").upper()))))
         return rf"([0-9][0-9{between}]{{3,40}}(?![0-9a-z])|[^ ]{{1,60}})"
     if hole.type == "developer_id":
@@ -105,10 +109,21 @@ def _hole(hole: HoleType, *, last: bool, line: bool) -> str:
     return r"([^.。]{1,201})" if hole.type == "text" else r"([^ ]{1,60})"
 
 
-def compile_clause(clause: Clause, fields: Mapping[str, FieldDefinition]) -> CompiledClause:
-    """Compile one clause; a hole's type is given in place or by the notice's field."""
+def _named_date(form: str) -> str:
+    """Return the expression of a folded date whose month is a word."""
+    pattern, end = "", 0
+    for token in [*DATE_TOKENS.finditer(form), None]:
+        pattern += _literal(form[end : token.start() if token else None], line=False)
+        if token:
+            end = token.end()
+            pattern += r"[^\W\d_]{3,12}+\.?" if token[0] in ("MMMM", "MMM") else "[0-9]{1,4}+"
+    return pattern
+
+
+def compile_clause(clause: Clause, written: Pattern, fields: Mapping[str, FieldDefinition]) -> CompiledClause:
+    """Compile one clause in one of the ways it may be written; a hole's type is given in place or by the notice's field."""
     whole, line = clause.place != "says", clause.place == "line"
-    pieces = clause.pattern.pieces
+    pieces = written.pieces
     pattern, waiting, before_last = "", "", ""
     holes: list[HoleType] = []
     for index, piece in enumerate(pieces):
@@ -133,17 +148,17 @@ def compile_clause(clause: Clause, fields: Mapping[str, FieldDefinition]) -> Com
     if line and len(holes) == 1 and before_last and ends_in_hole:
         label = re.compile(_LEAD + before_last.replace(_SEPARATOR, _NOTHING) + _TRAIL)
     first = pieces[0] if pieces and isinstance(pieces[0], str) else ""
-    heading = cell(_title(clause)) if line else ""
+    heading = cell(_title(written)) if line else ""
     plain = [squeeze(fold(piece)) for piece in pieces if isinstance(piece, str)]
     return CompiledClause(
-        clause.place, clause.pattern.source.value, clause.optional, re.compile((_LEAD if whole else "") + pattern),
+        clause.place, written.source.value, clause.optional, re.compile((_LEAD if whole else "") + pattern),
         tuple(holes), label, heading, max(plain, key=len, default=""), squeeze(fold(first))[:INDEXED] if line else "",
     )  # fmt: skip
 
 
-def _title(clause: Clause) -> str:
+def _title(written: Pattern) -> str:
     """Return the label that a line begins with, "" where it has none."""
-    pieces = clause.pattern.pieces
+    pieces = written.pieces
     first = pieces[0] if pieces and isinstance(pieces[0], str) else ""
     label, colon, _ = first.replace("\uff1a", ":").partition(":")
     return label.strip() if colon or len(pieces) > 1 else ""
@@ -160,12 +175,24 @@ def compile_wordings(notices: tuple[NoticeDefinition, ...]) -> tuple[CompiledWor
     for notice in sorted(notices, key=lambda n: n.refuse is None):
         fields = {field.name.value: field for field in notice.fields}
         for wording in notice.wordings:
-            clauses = [compile_clause(clause, fields) for clause in wording.clauses]
-            titles = [_literal(_title(c), line=False) for c in wording.clauses if c.place == "line" and _title(c)]
-            stop = re.compile(f"{_LEAD}(?:{'|'.join(titles)})[ *_|]*+(?::|$)") if titles else None
-            compiled.append(CompiledWording(
-                notice, wording,
-                tuple(c for c in clauses if c.place == "subject"),
-                tuple(replace(c, stop=stop) for c in clauses if c.place != "subject"),
-            ))  # fmt: skip
+            compiled += [_compile(notice, wording, ways, fields) for ways in _ways(wording)]
     return tuple(compiled)
+
+
+def _ways(wording: Wording) -> Iterator[tuple[Pattern, ...]]:
+    """Yield the ways in which a wording may be written, that of all first patterns first."""
+    return product(*(clause.patterns for clause in wording.clauses))
+
+
+def _compile(
+    notice: NoticeDefinition, wording: Wording, ways: Sequence[Pattern], fields: Mapping[str, FieldDefinition]
+) -> CompiledWording:
+    written = list(zip(wording.clauses, ways, strict=True))
+    titles = [_literal(_title(way), line=False) for clause, way in written if clause.place == "line" and _title(way)]
+    stop = re.compile(f"{_LEAD}(?:{'|'.join(titles)})[ *_|]*+(?::|$)") if titles else None
+    clauses = [compile_clause(clause, way, fields) for clause, way in written]
+    return CompiledWording(
+        notice, wording,
+        tuple(c for c in clauses if c.place == "subject"),
+        tuple(replace(c, stop=stop) for c in clauses if c.place != "subject"),
+    )  # fmt: skip

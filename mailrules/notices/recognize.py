@@ -18,7 +18,7 @@ from mailrules.notices.groups import Group, Text, groups_of
 from mailrules.notices.notice import Evidence, Notice
 from mailrules.notices.objects import MAX_OBJECTS, Object, Reading, objects_of
 from mailrules.notices.patterns import CompiledClause, CompiledWording
-from mailrules.notices.regions import region_of
+from mailrules.notices.regions import REGIONS, region_of
 from mailrules.notices.search import Searched
 from mailrules.notices.structure import unknown_wording
 from mailrules.notices.tables import Tables
@@ -117,10 +117,17 @@ def _recognize(message: Message, wordings: Sequence[CompiledWording], systems: d
             written = message.sent_at if message.path else None
         found += [replace(n, forwarded=forwarded, written=written, notes=_notes(n, group.written)) for n in made]
     region = region_of(message) if found else None
-    found = [replace(n, path=f"#{message.path}" if message.path else "", region=region) for n in found]
+    path = f"#{message.path}" if message.path else ""
+    found = [replace(n, path=path, region=_said_region(n) or region) for n in found]
     for attached in message.attached:
         found += _recognize(attached, wordings, systems)
     return found
+
+
+def _said_region(notice: Notice) -> str | None:
+    """Return the region that the wording itself names in a field."""
+    said = notice.fields.get("region", "").casefold()
+    return said if said in REGIONS else None
 
 
 def _definitions(wordings: Sequence[CompiledWording]) -> list[NoticeDefinition]:

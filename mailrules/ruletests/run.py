@@ -233,5 +233,6 @@ def _polls(test: Test, zone: ZoneInfo, happenings: list[datetime]) -> list[datet
 
 def only_file(rules: RuleSet, path: str) -> RuleSet:
     """Return the rule set with all systems and notices, and the rules of one file only."""
-    own = tuple(rule for rule in rules.rules if rule.span.file == path)
+    every = (*rules.rules, *rules.definitions.replaced_rules)
+    own = tuple(rule for rule in every if rule.span.file == path)
     return replace(rules, definitions=replace(rules.definitions, rules=own), index=RuleIndex(own, every=True))

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from mailrules.errors import MailrulesError, StoreError, TemporaryError
 
-SCHEMA = 2
+SCHEMA = 3
 """Number of steps in migrations.py, kept as PRAGMA user_version: an up-to-date file needs no sqlite-utils."""
 BUSY_SECONDS = 10.0
 
@@ -105,6 +105,25 @@ class Connection:
             memory.close()
             raise
         return cls(memory, None)
+
+    @classmethod
+    def look(cls, path: Path) -> Self:
+        """Open the store to look only: nothing is made, migrated or locked. Raises where there is none of today's schema."""
+        with sentences(path):
+            if not path.exists():
+                raise StoreError(f"there is no store {path} yet", help="the first `mailrules poll` makes it")
+            connection = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+        try:
+            with sentences(path):
+                connection.isolation_level = None
+                if _version(connection, path) < SCHEMA:
+                    raise StoreError(
+                        f"the store {path} was written by an older mailrules", help="the next `mailrules poll` takes it over"
+                    )
+        except BaseException:
+            connection.close()
+            raise
+        return cls(connection, path)
 
     def close(self) -> None:
         """Close the file; what was not committed is gone."""

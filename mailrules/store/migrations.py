@@ -114,6 +114,16 @@ def _evidence(db: Any) -> None:
     )
 
 
+@STEPS(name="0003_care")
+def _care(db: Any) -> None:
+    text, number = str, int
+    db["places"].add_column("tries", number, not_null_default=0)
+    db["heartbeats"].create(
+        {"account": text, "succeeded": text, "failed": text, "code": number, "error": text, "updated": text},
+        pk="account", strict=True, not_null={"succeeded", "failed", "code", "error", "updated"},
+    )  # fmt: skip
+
+
 def migrate(connection: sqlite3.Connection) -> None:
     """Apply every step that is missing; the caller holds the transaction."""
     STEPS.apply(Database(connection, execute_plugins=False))
