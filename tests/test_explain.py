@@ -283,3 +283,18 @@ def test_try_reads_standard_input_and_refuses_broken_rules_and_missing_files(des
     (desk / "my.rules").write_text(TRIED.replace("days_left", "days_lef"), encoding="utf-8")
     code, out, err = run_in(desk, "try", "my.rules", "mail.eml")
     assert (code, out, "my.rules:15" in err) == (78, "", True)
+
+
+def test_try_takes_a_folder_of_rules_files(tmp_path: Path) -> None:
+    (tmp_path / "vendor.rules").write_text(
+        'system hub "Example Hub" {\n  mail from "hub.example"\n}\nnotice connection_renewal_needed of hub {\n'
+        '  wording en {\n    says "please reconnect"\n  }\n}\n',
+        encoding="utf-8",
+    )
+    (tmp_path / "own.rules").write_text(
+        'rule "reconnect" {\n  on connection_renewal_needed of hub\n  create task "Reconnect"\n}\n', encoding="utf-8"
+    )
+    (tmp_path / "m.eml").write_text("From: a@hub.example\nSubject: x\n\nplease reconnect\n", encoding="utf-8")
+    code, out = run_in(tmp_path, "try", ".", "m.eml", "--at", "2024-03-11")[:2]
+    assert code == 0
+    assert 'create task "[unverified] Reconnect"' in out

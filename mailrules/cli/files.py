@@ -24,6 +24,15 @@ def text_of(path: str) -> str:
         raise UsageError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
+def rules_in(name: str) -> list[tuple[str, str]]:
+    """Return (path, text) of a rules file, or of every .rules file of a folder; raises UsageError where there is none."""
+    path = Path(name)
+    found = sorted(path.rglob("*.rules")) if path.is_dir() else [path]
+    if not found:
+        raise UsageError(f"there is no .rules file in {path}")
+    return [(str(file), text_of(str(file))) for file in found]
+
+
 def checked_rules(files: list[tuple[str, str]], config: Config | None) -> RuleSet:
     """Load rules that must check, though their tests may fail."""
     from mailrules.language.problems import render_problem

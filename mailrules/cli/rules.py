@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mailrules.cli.files import text_of
+from mailrules.cli.files import rules_in
 from mailrules.cli.options import ConfigPath
-from mailrules.errors import EXIT_CHECK_FAILED, EXIT_CONFIG, ConfigError, UsageError
+from mailrules.errors import EXIT_CHECK_FAILED, EXIT_CONFIG, ConfigError
 
 if TYPE_CHECKING:
     from mailrules.ruleset import RuleSet
@@ -45,12 +45,7 @@ def sources(paths: list[str] | None, config: str | None) -> tuple[list[tuple[str
         return files, {name for name, _ in files}, loaded, loaded.folder if loaded else Path()
     named: dict[str, str] = {}
     for name in paths:
-        path = Path(name)
-        found = sorted(path.rglob("*.rules")) if path.is_dir() else [path]
-        if not found:
-            raise UsageError(f"there is no .rules file in {path}")
-        for file in found:
-            named[str(file)] = text_of(str(file))
+        named.update(rules_in(name))
     shipped = [(name, text) for name, text in shipped_rules() if name not in named]
     return [*shipped, *named.items()], set(named), loaded, Path()
 

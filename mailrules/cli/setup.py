@@ -104,7 +104,7 @@ def init(
     typer.echo(f"wrote {target}")
     if not rules.exists():
         rules.write_text(shipped_text("rules/starter.rules"), encoding="utf-8")
-        typer.echo(f"wrote {rules}")
+        typer.echo(f"wrote {rules}; every .rules file in {rules.parent} is read")
     loaded = configuration.load(str(target))
     if not no_test:
         typer.echo(app.test_login(loaded, "main"))

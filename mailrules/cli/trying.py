@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mailrules.cli.files import checked_rules, text_of
+from mailrules.cli.files import checked_rules, rules_in
 from mailrules.cli.options import AsJson, ConfigPath
 from mailrules.cli.output import safe
 from mailrules.cli.reasons import asked_row, effect_row, notice_row, rule_row, show_notice, show_rules
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def try_rules(
-    rules: Annotated[str, typer.Argument(metavar="RULES", help="One rules file, beside the shipped notices.")],
+    rules: Annotated[str, typer.Argument(metavar="RULES", help="A rules file, or a folder of them, beside the shipped notices.")],
     message: Annotated[str, typer.Argument(metavar="MESSAGE", help="One message: a file, or - for standard input.")],
     at: Annotated[
         str | None,
@@ -51,7 +51,7 @@ def try_rules(
     if trust is not None and trust not in TRUST:
         raise UsageError(f"--as is one of {', '.join(TRUST)}, not {trust}")
     loaded = _config_if_any(config)
-    ready = checked_rules([*shipped_rules(), (rules, text_of(rules))], loaded)
+    ready = checked_rules([*shipped_rules(), *rules_in(rules)], loaded)
     world = loaded.world if loaded else _made_up(ready)
     account = next(iter(world.accounts.values()))
     found = list(documents(message, sys.stdin.buffer))
