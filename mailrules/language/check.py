@@ -71,6 +71,7 @@ def _check_partial(session: Session) -> None:
 
 
 def _collect(session: Session, file: RulesFile) -> None:
+    session.order.setdefault(file.path, len(session.order))
     own: set[object] = set()
     for block in (*file.blocks, *file.broken):
         match block:

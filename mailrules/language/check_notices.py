@@ -30,7 +30,17 @@ _FORMATS_ELSEWHERE = (
 
 
 def check_system(session: Session, system: ast.System) -> None:
-    """Check the systems that a system yields to."""
+    """Check the name of a system, and the systems that it yields to."""
+    words = session.words
+    if system.name.value in {*words.facts, *words.trust, *words.states}.union(
+        *(f.values for f in words.facts.values())
+    ):
+        session.say(
+            "E016",
+            system.name.span,
+            f"`{system.name.value}` is a word that conditions already know, so no system may be called so",
+            f"call it `{system.name.value}_system`",
+        )
     for name in system.yields_to:
         if name.value not in session.systems or name.value == system.name.value:
             others = set(session.systems) - {system.name.value}
@@ -84,7 +94,7 @@ def _check_wording(
     for clause in wording.clauses:
         for pattern in clause.patterns:
             _check_pattern(session, notice, pattern, fields)
-    ways = prod(len(clause.patterns) for clause in wording.clauses)
+    ways = prod(len(clause.patterns) for clause in wording.clauses if not clause.optional)
     if ways > MAX_WAYS:
         session.say(
             "E007",
@@ -152,6 +162,12 @@ def _date_format(session: Session, form: str, span: Span) -> None:
 
 def _reserved(session: Session, name: str, span: Span) -> None:
     # why: in `trust is bound` the word must stay a word; a field `bound` would let the mail say what it means
+    system = session.systems.get(name)
+    if system and session.order.get(system.span.file, 0) > session.order.get(span.file, 0):
+        if name not in session.words.facts:  # that has been told already
+            message = f"`{name}` is a field of notices in {span.file}, so no system may be called so"
+            session.say("E016", system.name.span, message, f"call it `{name}_system`")
+        return
     words = {*session.words.trust, *session.words.states, *session.systems, "yes", "no", "nothing"}
     if name in words.union(*(fact.values for fact in session.words.facts.values())):
         session.say(

@@ -29,6 +29,8 @@ class Session:
         self.named: dict[str, ast.Let] = {}
         self.samples: dict[str, dict[str, Sample]] = {}
         self.tests: list[tuple[str, Test]] = []
+        self.order: dict[str, int] = {}
+        """Files by the order in which they were read: of two that disagree, the later one is told."""
         self.replaced: list[ast.System | ast.NoticeDefinition | Rule] = []
         self.extra: list[ast.Wording] = []
         self.lets = Lets(())
