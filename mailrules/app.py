@@ -18,9 +18,11 @@ from mailrules.errors import (
     EXIT_NEEDS_PERSON,
     ConfigError,
     MailrulesError,
+    UnreadableError,
     worst,
 )
 from mailrules.spine.drain import drain
+from mailrules.spine.heartbeat import beat, purge
 from mailrules.spine.intake import Clock, Intake, Report, session_of
 from mailrules.spine.live import live_rules
 from mailrules.spine.plan import Plan, differences, digest, fingerprints, sentence
@@ -47,6 +49,7 @@ class Outcome:
     needs_changed: bool = False
     busy: bool = False
     rules_error: ConfigError | None = None
+    rules_changed: bool = False
 
     @property
     def exit_code(self) -> int:
@@ -86,8 +89,10 @@ def poll(config: Config, *, only: str | None = None, dry_run: bool = False, tell
             outcome.plan = _plan_of(intake)
             return outcome
         outcome.performed = drain(config, store, tell_time)
-        _look_for_needs(outcome, store, tell_time)
-        store.meta_set("last_poll", tell_time().isoformat(), tell_time().isoformat())
+        purge(config, store, tell_time())
+        with store.transaction():
+            _look_for_needs(outcome, store, tell_time)
+            beat(store, outcome, tell_time())
     return outcome
 
 
@@ -178,12 +183,17 @@ def ingest_documents(config: Config, documents: Iterable[RawMessage], account: A
             return outcome
         rules, outcome.rules_error = live_rules(config, store, now)
         intake = Intake(config, rules, store, clock)
+        unread = []
         for document in documents:
             report.seen += 1
-            intake.document(account, replace(document, account=account.name), "taken in by hand", report)
+            try:
+                intake.document(account, replace(document, account=account.name), "taken in by hand", report)
+            except UnreadableError as error:
+                unread.append(f"{document.source} was not taken in: {error}")
         intake.tick()
         outcome.performed = drain(config, store, clock)
-        outcome.needs = store.needs_person(clock().isoformat())
+        outcome.needs = unread + store.needs_person(clock().isoformat())
+        outcome.needs_changed = bool(unread)
     return outcome
 
 

@@ -12,30 +12,33 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from mailrules.config_values import DAYS, Problems, address, clock_time, seconds, suggest, time_zone
+from mailrules.config_values import (
+    DAYS,
+    LIMITS,
+    Limits,
+    Problems,
+    address,
+    clock_time,
+    limits,
+    seconds,
+    suggest,
+    time_zone,
+)
 from mailrules.decide.compose import Script, World
 from mailrules.decide.schedule import EVERY_DAY, AccountFacts
 from mailrules.errors import ConfigError
 from mailrules.hosts import is_loopback
-from mailrules.mail.auth import Receiver
+from mailrules.mail.auth import Receiver, is_authserv_id
 
 FILE = "mailrules.toml"
 TOP = (
-    "timezone",
-    "language",
-    "rules",
-    "store",
-    "accounts",
-    "smtp",
-    "people",
-    "scripts",
-    "developers",
-    "max_message_mb",
-)
+    "timezone", "language", "rules", "store", "accounts", "smtp", "people", "scripts", "developers", "limits", "max_message_mb", "retention_days",
+)  # fmt: skip
 ACCOUNT = (
     "host", "port", "tls", "user", "password", "mailboxes", "region", "receiver", "timezone", "language", "day_starts",
     "fetch", "ca_file", "expiring_days", "quiet", "working_days",
@@ -75,6 +78,7 @@ class Smtp:
     user: str | None = None
     password: Mapping[str, Any] | None = None
     timeout: float = 60.0
+    ca_file: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +91,10 @@ class Config:
     store: Path
     world: World
     smtp: Smtp | None = None
+    limits: Limits = field(default_factory=Limits)
     max_message: int = 25_000_000
+    retention: int = 400
+    """For so many days the bytes of messages are kept."""
     origins: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
@@ -190,6 +197,9 @@ def _build(path: Path, data: dict[str, Any], problems: Problems) -> Config:
     megabytes = problems.take("", data, "max_message_mb", int, 25)
     if not 1 <= megabytes <= 100:
         problems.add("max_message_mb", "`max_message_mb` must be between 1 and 100")
+    retention = problems.take("", data, "retention_days", int, 400)
+    if not 1 <= retention <= 36_500:
+        problems.add("retention_days", "`retention_days` must be between 1 and 36500")
     if not isinstance(data.get("smtp", {}), dict):
         problems.add("smtp", "[smtp] must be a table")
     return Config(
@@ -198,8 +208,9 @@ def _build(path: Path, data: dict[str, Any], problems: Problems) -> Config:
             people=people, scripts={k: s for k, s in scripts.items() if s}, developers=developers,
             accounts={a.name: a.facts for a in accounts},
         ),
-        smtp=_smtp(problems, data["smtp"]) if isinstance(data.get("smtp"), dict) else None, max_message=megabytes * 1_000_000,
-        origins=_origins(path, data),
+        smtp=_smtp(problems, data["smtp"], path.parent) if isinstance(data.get("smtp"), dict) else None, max_message=megabytes * 1_000_000,
+        origins=_origins(path, data), limits=limits(problems, data.get("limits", {})),
+        retention=max(1, min(retention, 36_500)),
     )  # fmt: skip
 
 
@@ -219,6 +230,8 @@ def _origins(path: Path, data: dict[str, Any]) -> dict[str, tuple[str, str]]:
         ("language", "en"),
         ("store", "state/mailrules.db"),
         ("max_message_mb", 25),
+        ("retention_days", 400),
+        *((f"limits.{name}", getattr(Limits(), name)) for name in LIMITS),
     ):
         flat.setdefault(key, (repr(default), "default"))
     for key, variable in (("timezone", "MAILRULES_TIMEZONE"), ("store", "MAILRULES_STORE")):
@@ -235,6 +248,7 @@ def _script(problems: Problems, name: str, table: Any, folder: Path) -> Script |
     problems.unknown(where, table, SCRIPT)
     argv = problems.take(where, table, "argv", list, [], required=True)
     retry = problems.take(where, table, "retry", str, "never")
+    cwd = problems.take(where, table, "cwd", str)
     if not argv or not all(isinstance(a, str) for a in argv):
         problems.add(f"{where}.argv", f"`{where}.argv` must list the program and its arguments as texts")
         return None
@@ -249,7 +263,7 @@ def _script(problems: Problems, name: str, table: Any, folder: Path) -> Script |
         argv=(program, *argv[1:]), timeout=min(seconds(problems, f"{where}.timeout", table.get("timeout"), 60.0), 900.0),
         retry=retry, changes_nothing=problems.take(where, table, "changes_nothing", bool, False),
         verifies=problems.take(where, table, "verifies", bool, False),
-        cwd=problems.take(where, table, "cwd", str),
+        cwd=str(folder / Path(cwd).expanduser()) if cwd else None,
     )  # fmt: skip
 
 
@@ -343,24 +357,38 @@ def _working_days(problems: Problems, where: str, value: list[Any]) -> frozenset
 def _receiver(problems: Problems, where: str, value: object) -> Receiver | None:
     if value is None:
         return None
+    key = f"{where}.receiver"
     if isinstance(value, dict) and set(value) == {"authserv_id"} and isinstance(value["authserv_id"], str):
-        return Receiver(authserv_id=value["authserv_id"])
-    if value == {"topmost": True}:
+        if is_authserv_id(value["authserv_id"]):
+            return Receiver(authserv_id=value["authserv_id"])
+        problems.add(key, f'`{key}`: an authserv_id is one host name, or "*." and a domain')
+    elif value == {"topmost": True}:
         return Receiver(topmost=True)
-    problems.add(f"{where}.receiver", f'`{where}.receiver` is {{ authserv_id = "…" }} or {{ topmost = true }}')
+    elif value == {"dkim": True}:
+        if find_spec("dkim") and find_spec("dns"):
+            return Receiver(dkim=True)
+        problems.add(key, f"`{key}`: checking signatures needs dkimpy and dnspython: pip install 'mailrules[dkim]'")
+    else:
+        problems.add(key, f'`{key}` is {{ authserv_id = "…" }}, {{ topmost = true }} or {{ dkim = true }}')
     return None
 
 
-def _smtp(problems: Problems, table: dict[str, Any]) -> Smtp:
+def _smtp(problems: Problems, table: dict[str, Any], folder: Path) -> Smtp:
     problems.unknown("smtp", table, SMTP)
     host = problems.take("smtp", table, "host", str, "", required=True)
     tls = _tls(problems, "smtp", table, host)
     sender = problems.take("smtp", table, "from", str, "", required=True)
     if sender:
         address(problems, "smtp.from", sender)
-    user = problems.take("smtp", table, "user", str)
+    user, ca_file = (problems.take("smtp", table, key, str) for key in ("user", "ca_file"))
     return Smtp(
         host=host, tls=tls, port=_port(problems, "smtp", table, SMTP_PORTS[tls]), sender=sender, user=user,
         password=_password(problems, "smtp", table.get("password")) if user else None,
         timeout=seconds(problems, "smtp.timeout", table.get("timeout"), 60.0),
+        ca_file=str(folder / Path(ca_file).expanduser()) if ca_file else None,
     )  # fmt: skip
+
+
+def _ca_file(problems: Problems, table: dict[str, Any], folder: Path) -> str | None:
+    given = problems.take("smtp", table, "ca_file", str)
+    return str(folder / Path(given).expanduser()) if given else None

@@ -8,13 +8,26 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import time
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+LIMITS = ("scripts_per_hour", "scripts_per_day", "mails_per_hour", "mails_per_recipient")
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How often something may leave this machine or be started, over all rules, before it waits and a person is told."""
+
+    scripts_per_hour: int = 20
+    scripts_per_day: int = 50
+    mails_per_hour: int = 60
+    mails_per_recipient: int = 20
+    """To one address in an hour."""
 
 
 class Problems:
@@ -111,3 +124,16 @@ def clock_time(problems: Problems, key: str, value: object) -> time | None:
     except ValueError:
         problems.add(key, f'`{key}` must hold times such as "08:00", not `{value}`')
         return None
+
+
+def limits(problems: Problems, table: object) -> Limits:
+    """Read [limits]; each is a whole number, and 0 stops that kind altogether."""
+    if not isinstance(table, dict):
+        problems.add("limits", "[limits] must be a table")
+        return Limits()
+    problems.unknown("limits", table, LIMITS)
+    found = {name: problems.take("limits", table, name, int, getattr(Limits(), name)) for name in LIMITS}
+    for name, most in found.items():
+        if not 0 <= most <= 100_000:
+            problems.add(f"limits.{name}", f"`limits.{name}` must be between 0 and 100000")
+    return Limits(**found)

@@ -40,7 +40,8 @@ class Effect:
       create_task  {"title", "due": "YYYY-MM-DD" | null, "body"}
       notify       {"to": [addresses], "subject", "body"}
       forward      {"to": [addresses], "subject", "body", "message": digest of the stored bytes | null}
-      run_script   {"argv": [...], "timeout": seconds, "retry": "never" | "safe", "cwd": null | str, "stdin": {...}}
+      run_script   {"argv": [...], "timeout": seconds, "retry": "never" | "safe", "cwd": null | str, "stdin": {...},
+                    "drill": true where nothing asked for it but a person who tries it}
     `not_before` is an ISO 8601 UTC instant or "". `state` is "planned", or "missed" for a rung that a gap passed over.
     """
 
@@ -59,7 +60,8 @@ class Effect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of performing an effect. `why` is a sentence; `output` is what a script printed (bounded).
+    """What came of performing an effect. `why` is a sentence; `output` is what a script printed (bounded), `code` how it
+    ended (its exit code, or minus the signal's number; None where it did not end by itself).
 
     "done"; "retry" = temporary, again later; "failed" = for good, a person must look; "unknown" = it may have happened.
     """
@@ -67,6 +69,7 @@ class Outcome:
     result: Literal["done", "retry", "failed", "unknown"]
     why: str
     output: str = ""
+    code: int | None = None
 
 
 def described(effect: Effect) -> str:

@@ -27,7 +27,7 @@ from mailrules.ledger import (
     snoozed_until,
 )
 from mailrules.mail.auth import Receiver
-from mailrules.mail.message import Message, RawMessage
+from mailrules.mail.message import AuthVerdict, Message, RawMessage
 from mailrules.mail.parse import parse_message
 from mailrules.notices.notice import Notice, Trust
 from mailrules.notices.recognize import recognize
@@ -69,14 +69,19 @@ def read(
     *,
     receiver: Receiver | None = None,
     developers: Collection[str] = (),
+    senders: Collection[tuple[str, str]] = (),
+    signature: AuthVerdict | None = None,
     trust: Trust | None = None,
 ) -> Reading:
-    """Read one document. `trust` overrides what was found out about the sender: a test says so, or a person who vouches."""
-    message = parse_message(raw, receiver)
+    """Read one document. `trust` overrides what was found out about the sender: a test says so, or a person who vouches.
+
+    `senders` are those that a person confirmed, each with the system; `signature` is our own check of it.
+    """
+    message = parse_message(raw, receiver, signature)
     notices = tuple(
         replace(n, trust=trust, trust_reason="said by whoever handed it in")
         if trust
-        else with_trust(message, n, rules.systems, developers)
+        else with_trust(message, n, rules.systems, developers, senders)
         for n in recognize(message, rules.wordings, rules.systems)
     )
     return Reading(raw=raw, digest=hashlib.sha256(raw.content).hexdigest(), message=message, notices=notices)

@@ -9,11 +9,13 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from typing import TextIO
+from typing import Any, TextIO
 
 MARK = "[redacted]"
 SHORTEST = 4
 """Anything shorter would be found in half of all words."""
+PLAIN = 8
+"""From this length on a secret is taken out even from the middle of a word."""
 
 _KNOWN: set[str] = set()
 _TOKENS = re.compile(
@@ -42,7 +44,9 @@ def redacted(text: str) -> str:
     if not _KNOWN:
         return text
     for secret in sorted(_KNOWN, key=len, reverse=True):
-        if secret in text:  # why the look-around: a password that is a word must not eat into longer words
+        if len(secret) >= PLAIN:
+            text = text.replace(secret, MARK)
+        elif secret in text:  # why the look-around: a password that is a short word must not eat into longer words
             text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", MARK, text)
     return _BLOB.sub(_blob, text)
 
@@ -60,6 +64,8 @@ def _blob(found: re.Match[str]) -> str:
 class Redacting:
     """A text stream that lets no secret through; everything else is the stream's own affair."""
 
+    encoding = "utf-8"  # why: the library of the command line writes around a stream that says ascii
+
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
@@ -73,5 +79,5 @@ class Redacting:
         for line in lines:
             self.write(line)
 
-    def __getattr__(self, name: str) -> object:
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

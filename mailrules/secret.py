@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mailrules.errors import AuthError
+from mailrules.redact import remember
 
 
 def secret(reference: Mapping[str, Any], folder: Path, what: str) -> Callable[[], str]:
@@ -29,9 +30,34 @@ def secret(reference: Mapping[str, Any], folder: Path, what: str) -> Callable[[]
             raise AuthError(
                 f"the password of {what} is empty", help=f"look at its reference {{ {source} = … }} in mailrules.toml"
             )
+        remember(found)
         return found
 
     return fetch
+
+
+def exposed(reference: Mapping[str, Any], folder: Path) -> str:
+    """Return why others could read or replace the secret that a reference names, "" where they cannot; nothing is fetched."""
+    source, value = next(iter(reference.items()))
+    try:
+        return _open_to_others(folder / Path(str(value)).expanduser()) if source == "file" else ""
+    except OSError as error:
+        return f"{value} cannot be looked at: {error.strerror}"
+
+
+def _open_to_others(path: Path) -> str:
+    if os.name != "posix":
+        return ""
+    info = path.stat()
+    if info.st_uid not in (0, os.geteuid()):
+        return f"{path} belongs to somebody else"
+    if info.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return f"{path} can be read by others"
+    for place in path.resolve().parents:
+        info = place.stat()
+        if info.st_mode & stat.S_IWOTH and not info.st_mode & stat.S_ISVTX:
+            return f"anybody may replace what lies in {place}"
+    return ""
 
 
 def _from_env(name: str, _folder: Path) -> str:
@@ -43,9 +69,11 @@ def _from_env(name: str, _folder: Path) -> str:
 def _from_file(name: str, folder: Path) -> str:
     path = folder / Path(name).expanduser()
     try:
-        mode = path.stat().st_mode
-        if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise AuthError(f"{path} can be read by others", help=f"chmod 600 {path}")
+        why = _open_to_others(path)
+        if why:
+            raise AuthError(
+                why, help=f"chmod 600 {path}" if "read by" in why else "keep it in a folder that only you write to"
+            )
         return path.read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         raise AuthError(f"{path} cannot be read: {error}") from error

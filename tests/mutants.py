@@ -190,18 +190,20 @@ def of_wording(wording: Wording) -> Iterator[tuple[int, str, Wording]]:
         rest, line = wording.clauses[:at] + wording.clauses[at + 1 :], clause.span.line
         if rest and not any(_said(clause) in _said(other) for other in rest if not other.optional):
             yield line, f"drop {clause.place}", replace(wording, clauses=rest)
-        pieces = clause.pattern.pieces
-        for place, piece in enumerate(pieces):
-            if isinstance(piece, str) and any(c.isalnum() for c in piece):
-                word = next(w for w in piece.split() if any(c.isalnum() for c in w))
-                other = (*pieces[:place], piece.replace(word, f"{word}qx", 1), *pieces[place + 1 :])
-                mutated = replace(clause, pattern=replace(clause.pattern, pieces=other))
-                yield (
-                    line,
-                    f"change the words of {clause.place}",
-                    replace(wording, clauses=(*wording.clauses[:at], mutated, *wording.clauses[at + 1 :])),
-                )
-                break
+        for number, pattern in enumerate(clause.patterns):
+            ways = list(clause.patterns)
+            for place, piece in enumerate(pattern.pieces):
+                if isinstance(piece, str) and any(c.isalnum() for c in piece):
+                    word = next(w for w in piece.split() if any(c.isalnum() for c in w))
+                    other = (*pattern.pieces[:place], piece.replace(word, f"{word}qx", 1), *pattern.pieces[place + 1 :])
+                    ways[number] = replace(pattern, pieces=other)
+                    mutated = replace(clause, pattern=ways[0], others=tuple(ways[1:]))
+                    yield (
+                        line,
+                        f"change the words of {clause.place}",
+                        replace(wording, clauses=(*wording.clauses[:at], mutated, *wording.clauses[at + 1 :])),
+                    )
+                    break
         if clause.optional:
             must = replace(clause, optional=False)
             yield (

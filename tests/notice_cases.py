@@ -444,7 +444,8 @@ def built(text: Text, techniques: Techniques, name: str, lie: int, more: list[Te
             path = "digest.eml"
             files = {path: mail(whole, "Digest", "Owner <owner@shop.example>", arrived, name, ("utf-8", "utf-8"))}
         case _:  # several notices, one after the other, in one text
-            if techniques["forward"] != "none" or not text.block or techniques["form"] != "plain":
+            named = "developer" in text.wants[0].fields
+            if techniques["forward"] != "none" or not text.block or not named or techniques["form"] != "plain":
                 raise InfeasibleError
             codec, label = _codec(techniques, text.language, lie)
             # why: two dates for one authorization in one text would contradict each other
@@ -620,6 +621,7 @@ def to_cut(seed: int = 4) -> Iterator[Case]:
         {"forward": "gmail-en"}, {"forward": "apple-de", "form": "html table"}, {"forward": "attachment"},
         {"text": "page ja", "form": "html table"}, {"text": "page ja"}, {"text": "page en", "form": "html table"},
         {"text": "accountone dashboard", "form": "html table"},
+        {"text": "accountone records"}, {"text": "accountone lines", "form": "both"},
     )  # fmt: skip
     for dress in dresses:
         techniques = {**WRITTEN, **dress}

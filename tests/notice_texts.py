@@ -234,10 +234,6 @@ def chinese_page(chance: random.Random) -> Text:
 ACCOUNTONE = "AccountOne <service@accountone.de>"
 
 
-def _renewal(**fields: str) -> Want:
-    return Want(status="read", kind="connection_renewal_needed", system="accountone", wording="de", fields=dict(fields))
-
-
 def accountone_mail(chance: random.Random) -> Text:
     return Text(
         language="de", sender=ACCOUNTONE, subject="Status Ihrer Schnittstellen",
@@ -246,35 +242,61 @@ def accountone_mail(chance: random.Random) -> Text:
             'Steht in Ihrem Dashboard "Anbindung erneuern", muss der zugehörige Token erneuert werden.',
             "Anbindung erneuern",
         )),),
-        wants=(_renewal(),),
+        wants=(Want(status="read", kind="connection_renewal_needed", system="accountone", wording="de"),),
     )  # fmt: skip
 
 
-def accountone_dashboard(chance: random.Random) -> Text:
-    """Return the dashboard: several channels, of which only Amazon's concern us."""
-    rows, wants = [], []
-    channels = ["Amazon SP EU", "Amazon SP US", "eBay", "PayPal", "Shopify", "Stripe"]
-    chance.shuffle(channels)
-    statuses = ["OK", "Prüfen", "Datei hochladen", "Anbindung erneuern"]
-    for channel in channels[: chance.randint(3, 6)]:
-        status = chance.choice(statuses)
-        rows.append((channel, status, "10.03.2024", "11.03.2024"))
-        if not channel.startswith("Amazon"):
+STATUSES = {"OK": "active", "Prüfen": "check", "Datei hochladen": "upload", "Anbindung erneuern": ""}
+
+
+def _channels(chance: random.Random) -> tuple[list[tuple[str, str]], tuple[Want, ...]]:
+    """Return channels with their statuses, and what is to be read of them: only Amazon's concern us, each region by itself."""
+    names = ["Amazon SP EU", "Amazon SP US", "eBay", "PayPal", "Shopify", "Stripe"]
+    chance.shuffle(names)
+    found = [(name, chance.choice(list(STATUSES))) for name in names[: chance.randint(3, 6)]]
+    if not any(name.startswith("Amazon") for name, _ in found):
+        found.append(("Amazon SP DE", "Anbindung erneuern"))
+    wants = []
+    for name, status in found:
+        if not name.startswith("Amazon"):
             continue
-        if status == "Anbindung erneuern":
-            wants.append(_renewal(channel=channel.removeprefix("Amazon ")))
-        else:
-            word = {"OK": "active", "Prüfen": "check", "Datei hochladen": "upload"}[status]
-            fields = {"channel": channel.removeprefix("Amazon "), "status": word}
-            wants.append(
-                Want(status="read", kind="authorization_status", system="accountone", wording="de", fields=fields)
-            )
-    if not wants:
-        rows.append(("Amazon SP DE", "Anbindung erneuern", "10.03.2024", "11.03.2024"))
-        wants.append(_renewal(channel="SP DE"))
+        region = {"EU": "eu", "US": "na"}.get(name[-2:])
+        fields = {"channel": "SP", "region": region} if region else {"channel": "SP DE"}
+        if STATUSES[status]:
+            fields["status"] = STATUSES[status]
+        kind = "authorization_status" if STATUSES[status] else "connection_renewal_needed"
+        wants.append(Want(status="read", kind=kind, system="accountone", wording="de", fields=fields))
+    return found, tuple(wants)
+
+
+def accountone_dashboard(chance: random.Random) -> Text:
+    """Return the dashboard as a table."""
+    channels, wants = _channels(chance)
     return Text(
         language="de", sender=ACCOUNTONE, subject="Dashboard", before=("AccountOne", "Schnittstellen"),
-        rows=(("Schnittstelle", "Status", "Letzte Bestellung", "Letztes Update"), *rows), wants=tuple(wants),
+        rows=(
+            ("Schnittstelle", "Status", "Letzte Bestellung", "Letztes Update"),
+            *((*channel, "10.03.2024", "11.03.2024") for channel in channels),
+        ),
+        wants=wants,
+    )  # fmt: skip
+
+
+def accountone_records(chance: random.Random) -> Text:
+    """Return the dashboard written downwards: each channel is a record, whose status is its own."""
+    channels, wants = _channels(chance)
+    return Text(
+        language="de", sender=ACCOUNTONE, subject="Dashboard", before=("AccountOne", "Schnittstellen"),
+        block=tuple(pair for name, status in channels for pair in (("Schnittstelle", name), ("Status", status))), wants=wants,
+    )  # fmt: skip
+
+
+def accountone_lines(chance: random.Random) -> Text:
+    """Return the dashboard with a line for each channel."""
+    channels, wants = _channels(chance)
+    return Text(
+        language="de", sender=ACCOUNTONE, subject="Dashboard", before=("AccountOne", "Schnittstellen"),
+        block=tuple(channels), wants=wants,
     )  # fmt: skip
 
 
@@ -327,6 +349,8 @@ GENUINE: Mapping[str, Callable[[random.Random], Text]] = {
     "page zh": chinese_page,
     "accountone mail": accountone_mail,
     "accountone dashboard": accountone_dashboard,
+    "accountone records": accountone_records,
+    "accountone lines": accountone_lines,
     "accountone error": accountone_error,
     "sokuhan": sokuhan,
     "sellerwerk": _screen("sellerwerk", "Sellerwerk", "Amazon access expired"),

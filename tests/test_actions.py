@@ -127,7 +127,7 @@ def test_arguments_stay_literal_and_the_environment_is_clean(tmp_path, monkeypat
     assert out.splitlines()[: len(payloads)] == payloads
     assert "hush" not in out
     assert "MAILRULES_ATTEMPT=1" in out
-    assert json.loads(out.splitlines()[-1]) == {"developer": "Ü"}
+    assert json.loads(out.splitlines()[-1]) == {"developer": "Ü", "drill": False}
 
 
 def test_a_time_out_ends_grandchildren_in_sessions_of_their_own(tmp_path):

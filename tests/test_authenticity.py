@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from mailrules.mail.auth import Receiver, authenticate
+from mailrules.mail.auth import Receiver, authenticate, is_authserv_id
 from mailrules.mail.headers import header_fields, read_from
-from mailrules.mail.message import Message, RawMessage
+from mailrules.mail.message import AuthVerdict, Message, RawMessage
 from mailrules.mail.parse import parse_message
+from mailrules.notices.lookalike import brand_of, look_alike
+from mailrules.notices.notice import Notice
+from mailrules.notices.trust import not_to_confirm, once_only, with_trust
+from mailrules.pipeline import read as pipeline_read
+from mailrules.ruleset import load
+from mailrules.shipped import grammar_text, shipped_rules
+from tests.forgeries import LOOK_ALIKES
 
 OURS = Receiver(authserv_id="mx.test")
 PASS = b"Authentication-Results: mx.test; dmarc=pass header.from=amazon.com\r\n"
@@ -170,3 +179,294 @@ def test_the_microsoft_form_is_read_for_a_topmost_receiver_only() -> None:
 def test_a_failed_signature_is_a_failure_and_renamed_fields_are_ignored() -> None:
     assert verdict(b"Authentication-Results: mx.test; dkim=fail header.d=amazon.com\n") == "fail"
     assert verdict(PASS.replace(b"Results:", b"Results-Original:")) == "none"
+
+
+@pytest.mark.parametrize(
+    ("declared", "stamped", "result"),
+    [
+        ("*.protonmail.ch", "mailin033.protonmail.ch", "pass"),
+        ("*.protonmail.ch", "MAIL.Protonmail.CH", "pass"),
+        ("*.protonmail.ch", "protonmail.ch", "none"),
+        ("*.protonmail.ch", "evilprotonmail.ch", "none"),
+        ("*.protonmail.ch", "protonmail.ch.evil.test", "none"),
+        ("mx.test", "mx.test 1", "pass"),
+        ("mx.test", "mx.test 1 1", "none"),
+    ],
+)
+def test_a_declared_family_of_hosts_is_known_by_its_domain(declared: str, stamped: str, result: str) -> None:
+    field = f"Authentication-Results: {stamped}; dmarc=pass header.from=amazon.com\n"
+    assert verdict(field.encode(), Receiver(authserv_id=declared)) == result
+
+
+def test_what_names_a_receiver_is_one_host_or_a_family_that_belongs_to_somebody() -> None:
+    for good in ("mx.google.com", "*.protonmail.ch", "localhost", "spam_filter-1.shop.example"):
+        assert is_authserv_id(good)
+    for bad in ("", "*", "*.", "*.com", "mx.*.com", "mx.test; dmarc=pass", "mx test", ".test", "*.ch.", "mx.test."):
+        assert not is_authserv_id(bad)
+
+
+@pytest.mark.parametrize(
+    ("above", "result"),
+    [
+        ("", "pass"),
+        ("Received: from a.prod.outlook.com (2603::1) by\n B.prod.Outlook.com with HTTPS; Mon\n", "pass"),
+        ("Received: by b.mail.protection.outlook.com; Mon\nReceived: from x by y.office365.us; Mon\n", "pass"),
+        ("Received: from a.prod.outlook.com (a.prod.outlook.com [192.0.2.7]) by mx.shop.example; Mon\n", "none"),
+        ("Received: from evil.test (by x.outlook.com) by mx.shop.example; Mon\n", "none"),
+        ("Received: from by x.outlook.com; Mon\n", "none"),
+        ("Received: from x by outlook.com; Mon\n", "none"),
+        ("Received: from x by evil-outlook.com; Mon\n", "none"),
+        ("Received: by\n", "none"),
+        ("Received: (\n", "none"),
+        ("Received: from x by y.outlook.com; Mon\nReceived: from x by mx.shop.example; Mon\n", "none"),
+    ],
+)
+def test_an_unnamed_field_counts_only_where_no_other_host_passed_the_mail_on_above_it(above: str, result: str) -> None:
+    field = "Authentication-Results: dmarc=pass action=none header.from=amazon.com\n"
+    assert verdict((above + field).encode(), Receiver(topmost=True)) == result
+
+
+def test_a_named_field_is_not_the_one_of_a_receiver_that_stamps_no_name() -> None:
+    assert verdict(PASS, Receiver(topmost=True)) == "none"
+    assert verdict(b"Authentication-Results: ; dmarc=pass header.from=amazon.com\n", Receiver(topmost=True)) == "pass"
+
+
+def test_a_message_without_a_readable_sender_or_a_field_has_no_verdict() -> None:
+    assert verdict(PASS, domain="") == "none"
+    assert verdict(b"Subject: x\n") == "none"
+
+
+def test_escapes_outside_quotes_and_unreadable_results_are_not_believed() -> None:
+    for value in (
+        rb"mx.test; dmarc=pass header.from=amazon\.com",
+        b"mx.test; dmarc=pass header.from=amazon.com)",
+        b"mx.test; dmarc=; dmarc=pass header.from=amazon.com",
+        b"mx.test; dmarc=pass header.from=amazon.com nonsense",
+    ):
+        assert verdict(b"Authentication-Results: " + value + b"\n") == "none", value
+    for value in (rb'mx.test; spf=none reason="a\"; b" smtp.mailfrom=x.test; dmarc=pass header.from=amazon.com', rb"mx.test (a\) b); dmarc=pass header.from=amazon.com"):  # fmt: skip
+        assert verdict(b"Authentication-Results: " + value + b"\n") == "pass", value
+
+
+def test_answers_and_senders_of_another_domain_are_told() -> None:
+    block = b"From: a@amazon.com\nReply-To: Amazon <x@evil.test>, b@amazon.com\nSender: y@relay.test\n\nhi"
+    assert read(block).elsewhere == ("Answers to it go to evil.test.", "It says that it was sent by relay.test.")
+    assert read(b"From: a@amazon.com\nReply-To: b@amazon.com\n\nhi").elsewhere == ()
+
+
+# --- how far a notice is believed -------------------------------------------------------------------------------------
+
+RULES = load(
+    [
+        *shipped_rules(),
+        (
+            "own.rules",
+            'system hub "Example Hub" {\n  renew at "https://hub.example"\n}\n'
+            "notice authorization_expiring of hub {\n  developer: text\n  developer_id: developer_id\n  expires: date\n"
+            '  wording en {\n    subject "Your hub link ends"\n    line "App: {developer}"\n    line "ID: {developer_id}"\n    line "Until: {expires}"\n  }\n}\n',
+        ),
+    ],
+    grammar_text(),
+)
+HUB = b"Subject: Your hub link ends\r\n%s\r\nApp: Never Settle\r\nID: 446453545547\r\nUntil: 2026-02-01\r\n"
+WHEN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def hub(
+    sender: str, *, senders: Collection[tuple[str, str]] = (), date: bytes = b"Date: Thu, 1 Jan 2026 00:00:00 +0000\r\n",
+    known: str = "446453545547",
+) -> tuple[str, str]:  # fmt: skip
+    domain = sender.partition("@")[2].encode()
+    stamp = b"Authentication-Results: mx.test; dmarc=pass header.from=" + domain + b"\r\n"
+    raw = RawMessage(source="x", content=stamp + b"From: " + sender.encode() + b"\r\n" + HUB % date, received_at=WHEN)
+    (notice,) = pipeline_read(raw, RULES, receiver=OURS, developers=[known], senders=senders).notices
+    return notice.trust, notice.trust_reason
+
+
+def test_a_system_without_domains_believes_only_senders_that_a_person_confirmed() -> None:
+    assert RULES.errors == []
+    assert hub("app@hub.example")[0] == "unverified"
+    assert "mailrules trust" in hub("app@hub.example")[1]
+    assert hub("app@hub.example", senders=[("hub", "hub.example")])[0] == "bound"
+    assert hub("app@hub.example", senders=[("hub", "app@hub.example")])[0] == "bound"
+    assert hub("other@hub.example", senders=[("hub", "app@hub.example")])[0] == "unverified"
+    assert hub("app@hub.example", senders=[("amazon", "hub.example")])[0] == "unverified"
+    assert hub("app@mail.hub.example", senders=[("hub", "hub.example")])[0] == "unverified"
+    assert hub("x@amazon.com")[0] == "unverified"
+
+
+def test_a_notice_is_bound_only_where_it_is_fresh_and_names_a_known_developer() -> None:
+    pinned = [("hub", "hub.example")]
+    assert hub("app@hub.example", senders=pinned, known="1")[0] == "authenticated"
+    for date in (b"", b"Date: Thu, 1 Oct 2025 00:00:00 +0000\r\n", b"Date: Sun, 1 Mar 2026 00:00:00 +0000\r\n"):
+        assert hub("app@hub.example", senders=pinned, date=date)[0] == "authenticated", date
+
+
+@pytest.mark.parametrize(("day", "level"), [("2025-12-02", "bound"), ("2025-12-01", "authenticated"), ("2027-02-05", "bound"), ("2027-02-06", "authenticated")])  # fmt: skip
+def test_a_date_far_from_the_day_it_came_binds_nothing(day: str, level: str) -> None:
+    message = read(PASS + b"From: a@amazon.com\r\nDate: Thu, 1 Jan 2026 00:00:00 +0000\r\n\r\nhi")
+    notice = Notice(status="read", system="amazon", fields={"developer_id": "446453545547", "expires": day})
+    assert with_trust(message, notice, RULES.systems, ["446453545547"]).trust == level
+
+
+def test_what_was_not_read_or_names_nobody_is_authenticated_at_most() -> None:
+    message = read(PASS + b"From: a@amazon.com\r\nDate: Thu, 1 Jan 2026 00:00:00 +0000\r\n\r\nhi")
+    for notice in (
+        Notice(status="unparsed", system="amazon", fields={"developer_id": "446453545547"}),
+        Notice(status="read", system="amazon"),
+        Notice(status="unrecognized"),
+    ):
+        assert with_trust(message, notice, RULES.systems, ["446453545547"]).trust == "authenticated"
+    dateless = Notice(status="read", system="amazon", fields={"developer_id": "446453545547"})
+    assert with_trust(message, dateless, RULES.systems, ["446453545547"]).trust == "bound"
+    other = read(b"Authentication-Results: mx.test; dmarc=pass header.from=evil.test\r\nFrom: a@evil.test\r\n\r\nhi")
+    assert with_trust(other, Notice(status="unrecognized"), RULES.systems, []).trust == "unverified"
+    assert with_trust(other, dateless, RULES.systems, []).trust == "unverified"
+    nobody = read(b"Subject: x\r\n\r\nhi")
+    assert with_trust(nobody, dateless, RULES.systems, []).trust_reason == "no sender is known"
+    swapped = replace(message, auth=AuthVerdict(result="pass", domain="evil.test"))
+    assert with_trust(swapped, dateless, RULES.systems, []).trust_reason == "nothing says who sent it"
+
+
+def test_what_came_inside_another_mail_is_unverified_whoever_sent_that() -> None:
+    message = read(PASS + b"From: a@amazon.com\r\n\r\nhi")
+    notice = Notice(status="read", system="amazon")
+    assert with_trust(message, replace(notice, forwarded=True), RULES.systems, []).trust == "unverified"
+    assert with_trust(replace(message, path="1.2"), notice, RULES.systems, []).trust == "unverified"
+    assert with_trust(replace(message, forged="two"), replace(notice, forwarded=True), RULES.systems, []).trust == "forged"
+
+
+def test_another_text_under_a_message_id_that_was_believed_is_not_bound() -> None:
+    notice = Notice(status="read", system="amazon", trust="bound", fields={"expires": "2026-02-01"})
+    believed = {"trust": "authenticated", "fields": {"expires": "2026-03-01"}}
+    assert once_only([notice], []) == (notice,)
+    assert once_only([notice], [{**believed, "trust": "unverified"}]) == (notice,)
+    assert once_only([notice], [{**believed, "fields": dict(notice.fields)}]) == (notice,)
+    assert once_only([notice], [believed])[0].trust == "authenticated"
+    weaker = replace(notice, trust="unverified")
+    assert once_only([weaker], [believed]) == (weaker,)
+
+
+@pytest.mark.parametrize(
+    ("sender", "why"),
+    [
+        ("app@hub.example", ""),
+        ("hub.example", ""),
+        ("someone@gmail.com", ""),
+        ("gmail.com", "anybody can have an address"),
+        ("amaz0n.com", "looks like amazon.com"),
+        ("x@amazon-support.com", "looks like amazon"),
+        ("hub", "not a host name"),
+        ("hüb.example", "outside ASCII"),
+        ("xn--amzon-1ve.com", "different scripts"),
+        ("xn--" + "9" * 50 + ".com", "not a valid international name"),
+    ],
+)
+def test_who_may_be_confirmed(sender: str, why: str) -> None:
+    system = next(s for s in RULES.systems if s.name.value == "hub")
+    found = not_to_confirm(sender, system, RULES.systems)
+    assert (why in found) if why else found == ""
+
+
+def test_nobody_is_confirmed_for_a_system_that_declares_its_domains() -> None:
+    system = next(s for s in RULES.systems if s.name.value == "amazon")
+    assert "declares its domains" in not_to_confirm("x@hub.example", system, RULES.systems)
+
+
+@pytest.mark.parametrize("domain", [d for d in LOOK_ALIKES if "xn--" not in d or d.isascii()])
+def test_look_alikes_are_known(domain: str) -> None:
+    assert look_alike(domain, ["accountone.de", "amazon.com", "amazon.de", "amazon.co.jp"]) is not None
+
+
+@pytest.mark.parametrize(
+    "domain",
+    ["", "amazon.com", "marketplace.amazon.com", "shop.example", "xn--mller-kva.example", "evil.test", "mail.example", "sell.example", "gmail.com", "amaz.in"],
+)  # fmt: skip
+def test_domains_of_their_own_do_not_pretend(domain: str) -> None:
+    declared = ["amazon.com", "amazon.co.uk", "sell.amazon.com", "mail.vendor.example", "qq.com"]
+    assert look_alike(domain, declared) is None
+
+
+def test_a_brand_is_the_label_that_people_know() -> None:
+    known = {"amazon.co.uk": "amazon", "sell.amazon.com.au": "amazon", "gs.amazon.cn": "amazon", "com": "com", "co.uk": "co"}
+    assert {d: brand_of(d) for d in known} == known
+
+
+# --- the gate ---------------------------------------------------------------------------------------------------------
+
+ON = "on authorization_expiring of amazon"
+WHILE = "while authorization is expiring and system is amazon"
+
+
+def gate(text: str) -> list[str]:
+    loaded = load(
+        [*shipped_rules(), ("gate.rules", text)], grammar_text(), people={"owner": "owner@shop.example"},
+        scripts={"renew": False, "look": True, "verify": False},
+    )  # fmt: skip
+    return sorted({p.code for p in loaded.errors})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f'{ON}\n  run "renew"',
+        f'{ON}\n  disabled\n  run "renew"',
+        f'{ON}\n  run "verify"',
+        f'{ON}\n  run "look"',
+        f'{ON}\n  forward to "a@outside.example"',
+        f'{ON}\n  when trust is authenticated\n  run "renew"',
+        f'{ON}\n  when trust > unverified\n  run "renew"',
+        f'{ON}\n  when trust >= authenticated\n  run "renew"',
+        f'{ON}\n  when trust < bound\n  run "renew"',
+        f'{ON}\n  when trust <= confirmed\n  run "renew"',
+        f'{ON}\n  when trust is one of bound, authenticated\n  run "renew"',
+        f'{ON}\n  when trust is one of bound, forged\n  run "renew"',
+        f'{ON}\n  when not trust is unverified\n  run "renew"',
+        f'{ON}\n  when not (trust is not bound)\n  run "renew"',
+        f'{ON}\n  when trust is bound or days_left < 3 days\n  run "renew"',
+        f'{ON}\n  when (trust is bound and days_left < 3 days) or assumed\n  run "renew"',
+        f'{WHILE}\n  1 day before expires: run "renew"',
+        f'{WHILE}\n  every 1 day from 7 days before expires: run "renew"',
+        f'{WHILE} and trust is authenticated\n  every 1 day doubling from 7 days before expires at most 3 times: run "renew"',
+        f'{WHILE}\n  at expires: forward to "a@outside.example"',
+    ],
+)
+def test_no_rule_reaches_a_script_or_the_outside_below_its_level(body: str) -> None:
+    codes = gate(f'rule "r" {{\n  {body}\n}}\n')
+    assert "E040" in codes or (codes and "not (trust" in body), codes
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f'{ON}\n  when trust is bound\n  run "renew"',
+        f'{ON}\n  when trust > authenticated\n  run "renew"',
+        f'{ON}\n  when trust >= bound\n  run "renew"',
+        f'{ON}\n  when trust is one of bound, confirmed\n  run "renew"',
+        f'{ON}\n  when trust is bound or (trust is confirmed and assumed)\n  run "renew"',
+        f'{ON}\n  when trust is authenticated\n  run "look"',
+        f'{ON}\n  when trust is authenticated\n  forward to "a@outside.example"',
+        f"{ON}\n  forward to owner",
+        f'{WHILE} and trust is bound\n  every 1 day from 7 days before expires: run "renew"',
+    ],
+)
+def test_a_rule_that_demands_the_level_checks(body: str) -> None:
+    assert gate(f'rule "r" {{\n  {body}\n}}\n') == []
+
+
+def test_a_let_neither_opens_nor_shuts_the_gate() -> None:
+    assert "E040" in gate(f'let sure = days_left < 9 days\nrule "r" {{\n  {ON}\n  when sure\n  run "renew"\n}}\n')
+    assert gate(f'let sure = trust is bound\nrule "r" {{\n  {ON}\n  when sure\n  run "renew"\n}}\n') == []
+    assert "E040" in gate(f'let sure = trust is bound\nrule "r" {{\n  {ON}\n  when not sure\n  run "renew"\n}}\n')
+    group = 'let both = owner, "a@outside.example"\n'
+    assert "E040" in gate(f'{group}rule "r" {{\n  {ON}\n  forward to both\n}}\n')
+
+
+def test_a_mail_cannot_say_what_a_level_of_trust_means() -> None:
+    for name in ("trust", "bound"):
+        text = (
+            'system hub "Hub" {\n}\nnotice authorization_expiring of hub {\n'
+            f'  {name}: text\n  wording en {{\n    line "T: {{{name}}}"\n  }}\n}}\n'
+            'rule "r" {\n  on authorization_expiring of hub\n  when trust is bound\n  run "renew"\n}\n'
+        )
+        assert gate(text) != [], name

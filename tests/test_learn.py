@@ -101,6 +101,23 @@ def test_japanese_labels_and_dates_are_drafted_as_they_stand() -> None:
     assert 'date "YYYY年M月D日"' in draft
 
 
+@pytest.mark.parametrize(
+    ("day", "form"),
+    [
+        ("April 10, 2024", "MMMM D, YYYY"),
+        ("Apr. 10, 2024", "MMM D, YYYY"),
+        ("10. April 2024", "D. MMMM YYYY"),
+        ("10 avr. 2024", "D MMM YYYY"),
+        ("10 de abril de 2024", "D de MMMM de YYYY"),
+    ],
+)
+def test_a_month_as_a_word_is_drafted_with_its_form(day: str, form: str) -> None:
+    draft, (found,) = learned(hub(30, day))
+    assert found.fields["expires"] == "2024-04-10"
+    assert f'expires: date "{form}"' in draft
+    assert 'says "It will stop working on {expires}"' in draft
+
+
 def test_a_date_that_can_be_read_in_two_ways_is_left_to_the_author() -> None:
     draft, (found,) = learned(hub(30, "03/04/2024"))
     assert "expires" not in found.fields

@@ -1,14 +1,20 @@
 """The store on real SQLite files."""
 
+import contextlib
+import os
+import shutil
 import sqlite3
 import stat
+import subprocess
+import sys
+import tempfile
 from datetime import date
 from pathlib import Path
 
 import pytest
 
 from mailrules.effects import Effect, Outcome, effect_key
-from mailrules.errors import StoreError, TemporaryError
+from mailrules.errors import ConfigError, MailrulesError, StoreError, TemporaryError
 from mailrules.ledger import Authorization, Ledger, Obligation, link, observe, snooze
 from mailrules.mail.message import MessageKey
 from mailrules.pipeline import Ingest, changes
@@ -237,3 +243,208 @@ def test_events_are_told_by_authorization_and_by_kind(store):
     store.commit(changes(Ledger(), observed.ledger, observed.events), now=NOW)
     assert [e["what"] for e in store.events(what="contradiction")] == ["contradiction"]
     assert [e["what"] for e in store.events("auth-none")] == []
+
+
+@contextlib.contextmanager
+def powerless():
+    """Be somebody who may not do everything, where the tests are run by root."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+
+
+@pytest.fixture
+def open_folder():
+    folder = Path(tempfile.mkdtemp(prefix="mailrules-"))
+    folder.chmod(0o777)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_a_file_or_folder_that_may_not_be_written_is_a_matter_of_configuration_and_is_left_alone(open_folder):
+    path = open_folder / "store.db"
+    with powerless(), Store.open(path, now=NOW) as store:
+        store.commit(ingest(effect()), now=NOW)
+    before = path.read_bytes()
+    path.chmod(0o400)
+    with powerless(), pytest.raises(ConfigError, match="cannot be written"), Store.open(path, now=NOW) as store:
+        store.commit(ingest(effect(stage="x")), now=NOW)
+    path.chmod(0o600)
+    open_folder.chmod(0o555)
+    with powerless(), pytest.raises(ConfigError, match="cannot be written"), Store.open(path, now=NOW) as store:
+        store.commit(ingest(effect(stage="x")), now=NOW)
+    with powerless(), pytest.raises(ConfigError, match="cannot be written"):
+        Store.open(open_folder / "new" / "store.db", now=NOW)
+    assert path.read_bytes() == before
+    open_folder.chmod(0o777)
+    with powerless(), Store.open(path, now=NOW) as store:
+        assert len(store.effects()) == 1
+
+
+def test_a_folder_whose_parent_is_missing_is_not_made(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be written"):
+        Store.open(tmp_path / "unmounted" / "state" / "store.db", now=NOW)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_all_files_of_the_store_are_private_whatever_the_umask(path):
+    before = os.umask(0)
+    try:
+        with Store.open(path, now=NOW) as store, store.exclusive():
+            store.commit(ingest(effect()), now=NOW)
+            files = {f.name: stat.S_IMODE(f.stat().st_mode) for f in path.parent.iterdir()}
+    finally:
+        os.umask(before)
+    assert set(files) == {"store.db", "store.db-wal", "store.db-shm", "store.db.lock"}
+    assert set(files.values()) == {0o600}
+
+
+FILLER = """
+import resource, sys
+from pathlib import Path
+from mailrules.errors import MailrulesError
+from mailrules.mail.message import MessageKey
+from mailrules.store import Store
+now = "2026-03-01T00:00:00+00:00"
+limit = int(sys.argv[2])
+if limit:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+try:
+    with Store.open(Path(sys.argv[1]), now=now) as store:
+        for n in range(200):
+            key = MessageKey(account="a", mailbox="INBOX", uidvalidity=1, uid=n + 1)
+            store.quarantine(key, f"{n:064}", b"x" * 40_000, "too large", now)
+            print(n, flush=True)
+except MailrulesError as error:
+    print(error.exit_code, error)
+"""
+
+
+def fill(path, limit=0):
+    done = subprocess.run(
+        [sys.executable, "-c", FILLER, str(path), str(limit)], env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout.splitlines()
+
+
+def assert_kept(path, lines):
+    """What was acknowledged is there and whole, and with room again everything goes on."""
+    assert lines[-1].startswith("75 the store ")
+    assert "bytes are free" in lines[-1]
+    with Store.open(path, now=NOW) as store:
+        assert store.damage() == []
+        assert store.content(f"{int(lines[-2]):064}") == b"x" * 40_000
+    assert fill(path)[-1] == "199"
+    with Store.look(path) as store:
+        assert len(store.waiting()) == 200
+        assert store.damage() == []
+
+
+def test_a_write_that_the_system_refuses_ends_with_75_and_loses_nothing(tmp_path):
+    for limit in (400_000, 1_000_000, 3_333_333):
+        path = tmp_path / f"{limit}.db"
+        assert_kept(path, fill(path, limit))
+
+
+def test_a_full_disk_ends_with_75_and_loses_nothing(tmp_path):
+    mount = shutil.which("mount")
+    if not mount or subprocess.run(
+        [mount, "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(tmp_path)], capture_output=True, check=False
+    ).returncode:  # fmt: skip
+        pytest.skip("a small file system cannot be mounted here (needs root)")
+    try:
+        lines = fill(tmp_path / "store.db")
+        subprocess.run([mount, "-o", "remount,size=40m", str(tmp_path)], check=True)
+        assert_kept(tmp_path / "store.db", lines)
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def test_a_newer_store_is_refused_and_nothing_of_it_is_touched(path, store):
+    store._run("PRAGMA user_version=99")
+    store._rows("PRAGMA wal_checkpoint(TRUNCATE)")
+    store.close()
+    before = path.read_bytes()
+    for way in (lambda: Store.open(path, now=NOW), lambda: Store.look(path), lambda: Store.scratch(path)):
+        with pytest.raises(StoreError, match="newer mailrules"):
+            way()
+    assert path.read_bytes() == before
+    assert not list(path.parent.glob("*.bak"))
+
+
+def test_a_page_that_was_overwritten_is_told_in_a_sentence_and_never_made_new(path, store, tmp_path):
+    for n in range(30):
+        store.commit(ingest(effect("create_task", stage=f"s{n}", title="Renew " * 50)), now=NOW)
+    store._rows("PRAGMA wal_checkpoint(TRUNCATE)")
+    store.close()
+    good = path.read_bytes()
+    pages = len(good) // 4096
+    told = 0
+    for page in range(pages):
+        bad = tmp_path / "bad.db"
+        for old in tmp_path.glob("bad.db*"):
+            old.unlink()
+        bad.write_bytes(good[: page * 4096] + b"\xa5" * 4096 + good[(page + 1) * 4096 :])
+        try:
+            with Store.open(bad, now=NOW) as opened:
+                opened.ledger(), opened.effects(), opened.tasks(), opened.needs_person(NOW)
+                assert opened.damage() or page
+        except MailrulesError as error:
+            told += 1
+            assert error.exit_code == 70
+            assert "damaged" in str(error)
+            assert bad.read_bytes()[page * 4096 : (page + 1) * 4096] == b"\xa5" * 4096
+    assert told > pages / 4
+
+
+def test_a_reader_beside_the_poller_sees_what_was_committed_and_waits_for_nobody(path, store):
+    store.commit(ingest(effect()), now=NOW)
+    with Store.look(path) as reader:
+        with store.transaction():
+            store.commit(ingest(effect(stage="x")), now=NOW)
+            assert len(reader.effects()) == 1
+        assert len(reader.effects()) == 2
+        with pytest.raises(MailrulesError):
+            reader.meta_set("a", "b")
+
+
+def test_to_look_at_a_store_makes_and_migrates_nothing(tmp_path):
+    with pytest.raises(StoreError, match="no store"):
+        Store.look(tmp_path / "none.db")
+    assert list(tmp_path.iterdir()) == []
+    old = schema_1(tmp_path / "old.db")
+    before = old.read_bytes()
+    with pytest.raises(StoreError, match="older mailrules"):
+        Store.look(old)
+    assert old.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [old]
+
+
+@pytest.mark.parametrize(
+    ("sql", "words"),
+    [
+        ("UPDATE effects SET key = 'short' WHERE action = 'notify'", "without a key"),
+        ("INSERT INTO tasks (effect, title) VALUES ('none', 'x')", "no effect asked for"),
+        ("DELETE FROM tasks", "is not there"),
+        ("DELETE FROM authorizations", "of no authorization"),
+        ("UPDATE places SET status = 'stored', digest = 'none'", "stored and is not there"),
+        ("UPDATE cursors SET uid = 100", "read further"),
+    ],
+)
+def test_what_must_never_be_is_found(path, store, sql, words):
+    key = MessageKey(account="a", mailbox="INBOX", uidvalidity=1, uid=7)
+    store.commit(ingest(effect("create_task", title="Renew"), effect()), now=NOW)
+    store.passed_over(key, "abc", NOW)
+    store.set_cursor("a", "INBOX", 1, 7, NOW)
+    assert store.broken() == store.damage() == []
+    store._run("PRAGMA foreign_keys=OFF")
+    store._run(sql)
+    assert any(words in sentence for sentence in store.broken())

@@ -182,6 +182,22 @@ def test_the_saved_page_of_a_seller_in_japan_is_evidence_for_each_of_its_rows(tm
     ]
 
 
+def test_a_dashboard_of_two_regions_speaks_of_two_authorizations(tmp_path: Path) -> None:
+    life = Life(tmp_path, TASK, (AccountFacts(name="shop", zone=ZoneInfo("UTC"), region="eu"),))
+    head = "From: AccountOne <service@accountone.de>\nSubject: Dashboard\n\n| Schnittstelle | Status |\n"
+    life.mail(head + "| Amazon SP EU | Anbindung erneuern |\n| Amazon SP US | OK |\n", at(2024, 6, 3))
+
+    def states() -> dict[str | None, str]:
+        ledger = life.store.ledger()
+        return {a.region: state_of(a, ledger.current(a.id), date(2024, 6, 3)) for a in ledger.live()}
+
+    assert states() == {"eu": "expiring", "na": "active"}
+    life.mail(head + "| Amazon SP | Anbindung erneuern |\n| Amazon SP EU | OK |\n", at(2024, 6, 4))
+    assert states() == {"eu": "expiring", "na": "active"}
+    life.mail(head + "| Amazon SP EU | OK |\n| Amazon SP US | Anbindung erneuern |\n", at(2024, 6, 5))
+    assert states() == {"eu": "active", "na": "expiring"}
+
+
 def test_where_two_sources_contradict_one_another_the_one_that_is_yielded_to_holds(tmp_path: Path) -> None:
     own = """
 system hub "Example Hub" {

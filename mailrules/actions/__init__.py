@@ -16,6 +16,7 @@ from mailrules.actions.mail_out import SmtpSettings
 from mailrules.actions.notify import notify
 from mailrules.actions.run_script import run_script
 from mailrules.effects import Effect, Outcome
+from mailrules.errors import MailrulesError
 
 __all__ = ["ACTIONS", "Services", "SmtpSettings", "backoff", "perform"]
 
@@ -70,6 +71,8 @@ def perform(claims: Sequence[object], services: Services, now: str) -> Outcome:
         if len(effects) > 1 and effects[0].action != "notify":
             return Outcome(result="failed", why="only notifications can be performed together")
         outcome = action(effects, attempt, batch, services, now)
+    except MailrulesError as error:
+        return Outcome(result="failed", why=f"{error}{f'; {error.help}' if error.help else ''}")
     except Exception as error:
         return Outcome(result="failed", why=f"the action failed: {type(error).__name__}: {error}")
     return dataclasses.replace(outcome, why=outcome.why.strip())

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from email.message import EmailMessage
 from email.policy import SMTP
 
-from mailrules.actions.mail_out import SmtpSettings, headers, send
+from mailrules.actions.mail_out import SmtpSettings, headers, put_text, send
 from mailrules.effects import Effect, Outcome
 
 _BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n|\0")
@@ -31,7 +31,7 @@ def forward(
     mail = headers(settings, own_id, effect.key, to, str(effect.args["subject"]), now)
     body = str(effect.args["body"]) + "\n"
     if original is None:
-        mail.set_content(body)
+        put_text(mail, body)
         return send(settings, to, lambda _eight_bit: mail.as_bytes())
     whole: bytes = original
     return send(settings, to, lambda eight_bit: _assemble(mail, body, whole, eight_bit=eight_bit))
@@ -40,7 +40,7 @@ def forward(
 def _assemble(mail: EmailMessage, body: str, original: bytes, *, eight_bit: bool) -> bytes:
     """Put the MIME parts around the bytes by hand: the library would parse and re-make the original."""
     text = EmailMessage(policy=SMTP)
-    text.set_content(body, cte="base64" if not body.isascii() else None)
+    put_text(text, body)
     boundary = hashlib.sha256(original).hexdigest()[:40].encode()
     while boundary in original:
         boundary = hashlib.sha256(boundary).hexdigest()[:40].encode()

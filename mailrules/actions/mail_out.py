@@ -6,10 +6,12 @@ May not live here: what a mail says; retrying; the clock.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import smtplib
 import ssl
-from collections.abc import Callable, Sequence
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
@@ -18,10 +20,15 @@ from email.policy import SMTP
 from mailrules.effects import Outcome
 from mailrules.hosts import is_loopback
 
+LINE_BREAKING = ("Cc", "Cs", "Zl", "Zp")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmtpSettings:
-    """How to send. `tls` is "implicit" (TLS from the first byte), "starttls", or "none" (this machine only)."""
+    """How to send. `tls` is "implicit" (TLS from the first byte), "starttls", or "none" (this machine only).
+
+    `ca_file`: the certificates to trust instead of the system's.
+    """
 
     host: str
     port: int
@@ -30,13 +37,14 @@ class SmtpSettings:
     secret: Callable[[], str] | None
     sender: str
     timeout: float = 60.0
+    ca_file: str | None = None
 
 
 def headers(settings: SmtpSettings, own_id: str, key: str, to: Sequence[str], subject: str, now: str) -> EmailMessage:
     """Return a mail without content; the same `key` always gets the same Message-ID."""
     for value in (*to, subject, settings.sender):
-        if any(ord(c) < 32 or ord(c) == 127 for c in value):
-            raise ValueError(f"a header field would hold a line break or control character: {value!r}")
+        if any(unicodedata.category(c) in LINE_BREAKING for c in value):
+            raise ValueError(f"a header field would hold a line break or control character: {value[:200]!r}")
     domain = settings.sender.rpartition("@")[2].rstrip(">") or "localhost"
     name = hashlib.sha256(f"{own_id}\x1f{key}".encode()).hexdigest()[:32]
     mail = EmailMessage(policy=SMTP)
@@ -50,37 +58,69 @@ def headers(settings: SmtpSettings, own_id: str, key: str, to: Sequence[str], su
     return mail
 
 
+def put_text(mail: EmailMessage, text: str) -> None:
+    """Give a mail its text, in a form that every server takes."""
+    mail.set_content(text, cte=None if text.isascii() else "base64")
+
+
 def send(settings: SmtpSettings, to: Sequence[str], build: Callable[[bool], bytes]) -> Outcome:
     """Send what `build` makes, which is told whether the server takes 8-bit mail."""
     if not to:
         return Outcome(result="failed", why="the mail has no recipient")
-    if settings.tls == "none" and not is_loopback(settings.host):
-        return Outcome(result="failed", why=f"{settings.host} is not this machine: mail is not sent there without TLS")
+    if settings.tls != "none" or is_loopback(settings.host):
+        return _tried(settings, to, build)
+    return Outcome(result="failed", why=f"{settings.host} is not this machine: mail is not sent there without TLS")
+
+
+def _tried(settings: SmtpSettings, to: Sequence[str], build: Callable[[bool], bytes]) -> Outcome:
+    """Tell apart what may pass (retry), what will not, and what a person must put right (both failed)."""
+    host = settings.host
     try:
-        with _connect(settings) as server:
-            eight_bit = server.has_extn("8bitmime")
-            content = build(eight_bit)
-            options = ["body=8bitmime"] if eight_bit and not content.isascii() else []
-            sender = settings.sender.rpartition("<")[2].rstrip(">")
-            refused = server.sendmail(sender, list(to), content, mail_options=options)
+        refused = _handed_over(settings, to, build)
+    except ssl.SSLCertVerificationError as error:
+        told = "; is it the right server? A certificate of your own is named by ca_file in [smtp]"
+        return Outcome(
+            result="failed",
+            why=f"nothing was sent: the certificate of {host} does not hold: {error.verify_message}{told}",
+        )
+    except smtplib.SMTPAuthenticationError as error:
+        said = _said(error.smtp_code, error.smtp_error)
+        return _refused([error.smtp_code], f"{host} refused the login of {settings.user}: {said}; look at [smtp]")
     except smtplib.SMTPRecipientsRefused as error:
-        temporary = all(400 <= code < 500 for code, _ in error.recipients.values())
-        return Outcome(result="retry" if temporary else "failed", why=_refusals(error.recipients))
+        return _refused([code for code, _ in error.recipients.values()], _refusals(error.recipients))
     except smtplib.SMTPResponseException as error:
-        temporary = not 500 <= error.smtp_code < 600
-        text = error.smtp_error.decode("utf-8", "replace") if isinstance(error.smtp_error, bytes) else error.smtp_error
-        return Outcome(result="retry" if temporary else "failed", why=f"{settings.host} said {error.smtp_code} {text}")
+        return _refused([error.smtp_code], f"{host} said {_said(error.smtp_code, error.smtp_error)}")
     except smtplib.SMTPNotSupportedError as error:
-        return Outcome(result="failed", why=f"{settings.host} cannot do what is needed: {error}")
+        return Outcome(result="failed", why=f"nothing was sent: {host} cannot do what is needed: {error}")
+    except UnicodeEncodeError:
+        return Outcome(result="failed", why=f"an address among {', '.join(to)} is not plain ASCII, which SMTP needs")
     except (smtplib.SMTPException, OSError) as error:
-        return Outcome(result="retry", why=f"{settings.host}:{settings.port} did not take the mail: {error}")
+        return Outcome(result="retry", why=f"{host}:{settings.port} did not take the mail: {error}")
     if refused:
         return Outcome(result="failed", why="sent, but not to everyone: " + _refusals(refused))
     return Outcome(result="done", why=f"sent to {', '.join(to)}")
 
 
+def _handed_over(
+    settings: SmtpSettings, to: Sequence[str], build: Callable[[bool], bytes]
+) -> Mapping[str, tuple[int, bytes]]:
+    server = _connect(settings)
+    try:
+        eight_bit = server.has_extn("8bitmime")
+        content = build(eight_bit)
+        options = ["body=8bitmime"] if eight_bit and not content.isascii() else []
+        sender = settings.sender.rpartition("<")[2].rstrip(">")
+        refused = server.sendmail(sender, list(to), content, mail_options=options)
+        # why: the mail is taken once DATA is answered; whatever is said to QUIT must not send it again
+        with contextlib.suppress(smtplib.SMTPException, OSError):
+            server.quit()
+        return refused
+    finally:
+        server.close()
+
+
 def _connect(settings: SmtpSettings) -> smtplib.SMTP:
-    context = ssl.create_default_context()
+    context = ssl.create_default_context(cafile=settings.ca_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     server: smtplib.SMTP
     if settings.tls == "implicit":
@@ -99,7 +139,14 @@ def _connect(settings: SmtpSettings) -> smtplib.SMTP:
     return server
 
 
-def _refusals(refused: dict[str, tuple[int, bytes]]) -> str:
-    return "; ".join(
-        f"{who} was refused: {code} {text.decode('utf-8', 'replace')}" for who, (code, text) in refused.items()
-    )
+def _refused(codes: Sequence[int], why: str) -> Outcome:
+    """A refusal of 5xx is final (RFC 5321, 4.2.1); any other may pass."""
+    return Outcome(result="failed" if any(500 <= code < 600 for code in codes) else "retry", why=why)
+
+
+def _said(code: int, text: bytes | str) -> str:
+    return f"{code} {text.decode('utf-8', 'replace') if isinstance(text, bytes) else text}"
+
+
+def _refusals(refused: Mapping[str, tuple[int, bytes]]) -> str:
+    return "; ".join(f"{who} was refused: {_said(*answer)}" for who, answer in refused.items())

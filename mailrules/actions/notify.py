@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mailrules.actions.mail_out import SmtpSettings, headers, send
+from mailrules.actions.mail_out import SmtpSettings, headers, put_text, send
 from mailrules.effects import Effect, Outcome
 
 
@@ -18,6 +18,6 @@ def notify(effects: Sequence[Effect], batch: str, settings: SmtpSettings, own_id
     subject = str(effects[0].args["subject"]) if single else f"{len(effects)} things need you"
     parts = [str(e.args["body"]) if single else f"{e.args['subject']}\n\n{e.args['body']}" for e in effects]
     mail = headers(settings, own_id, batch or effects[0].key, to, subject, now)
-    mail.set_content("\n\n----\n\n".join(parts) + "\n")
+    put_text(mail, "\n\n----\n\n".join(parts) + "\n")
     content = mail.as_bytes()
     return send(settings, to, lambda _eight_bit: content)

@@ -7,21 +7,29 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import selectors
 import shutil
 import signal
-import stat
 import subprocess
 import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
-from mailrules.actions.processes import adopt_orphans, descendants, end, quiet_cores
+from mailrules.actions.limits import fix, limited
+from mailrules.actions.ownership import unsafe
+from mailrules.actions.processes import adopt_orphans, descendants, end
 from mailrules.effects import Effect, Outcome
 
 GRACE = 5.0
 KEPT = 32 * 1024
+KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TZ")
+"""All that a script inherits; never a value of mail, never a secret."""
+DONE = {0: "it ended well", 10: "already done (exit code 10)"}
+AGAIN = 75
+_INTERPRETER = re.compile(r"(?:python|pypy|perl|ruby|node|php|lua|bash|sh|dash|zsh|ksh)[\d.]*$")
 
 
 @dataclass(slots=True)
@@ -47,64 +55,77 @@ class _Output:
 
 def run_script(effect: Effect, attempt: int) -> Outcome:
     """Run the effect's script to its end or its time-out."""
+    if os.name != "posix":
+        return Outcome(result="failed", why="scripts are not run on this system: what they start could not be ended")
     args = effect.args
     argv = [str(a) for a in args["argv"]]
-    environment = _environment(effect.key, attempt)
-    program = _program(argv[0], args.get("cwd"), environment["PATH"])
-    problem = _unsafe(program) if program else f"the script {argv[0]} was not found"
-    if program is None or problem:
+    drill = bool(args.get("drill"))
+    environment = _environment(effect.key, attempt, drill=drill)
+    program, problem = _checked(argv, args.get("cwd"), environment["PATH"])
+    if problem:
         return Outcome(result="failed", why=problem)
     seconds = float(args.get("timeout") or 60)
+    data = {**dict(args.get("stdin") or {}), "drill": drill}
     with tempfile.TemporaryDirectory(prefix="mailrules-", ignore_cleanup_errors=True) as private:
         try:
-            code, output = _run(
-                [str(program), *argv[1:]],
-                environment,
-                args.get("cwd") or private,
-                dict(args.get("stdin") or {}),
-                seconds,
-            )
+            code, output = _run([program, *argv[1:]], environment, args.get("cwd") or private, data, seconds)
         except (OSError, ValueError) as error:
             return Outcome(result="failed", why=f"the script {program} could not be started: {error}")
     return _outcome(code, output, seconds, safe=args.get("retry") == "safe")
 
 
 def _outcome(code: int | None, output: str, seconds: float, *, safe: bool) -> Outcome:
+    result: Literal["done", "retry", "failed"] = "failed"
     if code is None:
-        return Outcome(result="failed", why=f"it was stopped after {seconds:g} seconds", output=output)
-    if code == 0:
-        return Outcome(result="done", why="it ended well", output=output)
-    if code == 10:
-        return Outcome(result="done", why="already done", output=output)
-    if code == 75 and safe:
-        return Outcome(result="retry", why="it asked to be run again later (exit code 75)", output=output)
-    why = f"it was ended by signal {-code}" if code < 0 else f"it ended with exit code {code}"
-    return Outcome(result="failed", why=why, output=output)
+        why = f"it was stopped after {seconds:g} seconds"
+    elif code in DONE:
+        result, why = "done", DONE[code]
+    elif code == AGAIN and safe:
+        result, why = "retry", f"it asked to be run again later (exit code {AGAIN})"
+    elif code < 0:
+        why = f"it was ended by signal {_signal(-code)}"
+    else:
+        why = f"it ended with exit code {code}"
+        if code == AGAIN:
+            why += '; it is run again only where its `retry` is "safe"'
+    return Outcome(result=result, why=why, output=output, code=code)
 
 
-def _environment(key: str, attempt: int) -> dict[str, str]:
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TZ") if name in os.environ}
-    return {"PATH": os.defpath, **kept, "MAILRULES_EFFECT_KEY": key, "MAILRULES_ATTEMPT": str(attempt)}
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)
 
 
-def _program(name: str, cwd: str | None, path: str) -> Path | None:
-    if os.sep not in name:
-        found = shutil.which(name, path=path)
-        return Path(found) if found else None
-    place = Path(cwd or ".", name).absolute()
-    return place if place.is_file() else None
+def _environment(key: str, attempt: int, *, drill: bool) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+    marks = {"MAILRULES_EFFECT_KEY": key, "MAILRULES_ATTEMPT": str(attempt)}
+    return {"PATH": os.defpath, **kept, **marks, **({"MAILRULES_DRILL": "1"} if drill else {})}
 
 
-def _unsafe(program: Path) -> str:
-    """Return why somebody else could have put the program there, or ""."""
-    real = program.resolve()
-    for place in (real, real.parent):
-        info = place.stat()
-        if info.st_uid not in (0, os.geteuid()):
-            return f"{place} belongs to somebody else, so it is not run"
-        if info.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not (place != real and info.st_mode & stat.S_ISVTX):
-            return f"others may write to {place}, so it is not run"
-    return "" if os.access(real, os.X_OK) else f"the script {program} is not executable"
+def _checked(argv: list[str], cwd: str | None, path: str) -> tuple[str, str]:
+    """Return the program and "", or why it is not run. A program that runs a file of ours is as good as that file."""
+    name = argv[0]
+    found = (shutil.which(name, path=path) or "") if os.sep not in name else str(Path(cwd or ".", name).absolute())
+    if not found:
+        return "", f"the script {name} was not found"
+    problem = unsafe(Path(found))
+    if not problem and not os.access(found, os.X_OK):
+        problem = f"the script {found} is not executable; `chmod u+x {found}` mends it"
+    if not problem and _INTERPRETER.match(Path(found).name):
+        problem = _unsafe_text(argv[1:], cwd)
+    return found, problem
+
+
+def _unsafe_text(words: list[str], cwd: str | None) -> str:
+    """Return why the file that an interpreter is to run may be somebody else's doing, or ""."""
+    if words[:1] and words[0] in ("-c", "-e", "-m"):
+        return ""
+    # why not Path.is_file: a long argument is no file, and no error
+    files = (path for path in (os.path.join(cwd or os.sep, w) for w in words) if os.path.isfile(path))  # noqa: PTH113, PTH118
+    file = next(files, None)
+    return unsafe(Path(file)) if file else ""
 
 
 def _run(
@@ -112,20 +133,21 @@ def _run(
 ) -> tuple[int | None, str]:
     output = _Output()
     with tempfile.TemporaryFile() as given, adopt_orphans():
-        given.write(json.dumps(data, ensure_ascii=False, default=str).encode())
+        given.write(json.dumps(data, default=str).encode())
         given.seek(0)
         others = descendants(os.getpid())
-        with quiet_cores():
+        with limited():
             process = subprocess.Popen(
                 argv, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, cwd=cwd,
                 close_fds=True, start_new_session=True, umask=0o077,
             )  # fmt: skip
         assert process.stdout is not None  # noqa: S101 - for the type checker
         with process.stdout as pipe, selectors.DefaultSelector() as selector:
-            os.set_blocking(pipe.fileno(), False)
-            selector.register(pipe, selectors.EVENT_READ)
             late = False
             try:
+                fix(process.pid, seconds)
+                os.set_blocking(pipe.fileno(), False)
+                selector.register(pipe, selectors.EVENT_READ)
                 late = not _watch(process, selector, pipe.fileno(), output, time.monotonic() + seconds)
                 if late:
                     end(process, others, signal.SIGTERM)

@@ -13,6 +13,7 @@ import sys
 from typing import NoReturn
 
 from mailrules.errors import EXIT_BUG, MailrulesError
+from mailrules.redact import Redacting
 
 
 def main() -> NoReturn:
@@ -20,6 +21,7 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    sys.stdout, sys.stderr = Redacting(sys.stdout), Redacting(sys.stderr)
     for name in ("mailparser", "imapclient", "imaplib"):  # they print bytes of hostile mail to stderr otherwise
         logger = logging.getLogger(name)
         logger.addHandler(logging.NullHandler())
@@ -40,8 +42,10 @@ def main() -> NoReturn:
     except Exception as error:
         if os.environ.get("MAILRULES_DEBUG"):
             raise
+        from mailrules.cli.output import safe
+
         sys.stderr.write(
-            f"mailrules: this is a bug of ours: {type(error).__name__}: {error}\n"
+            f"mailrules: this is a bug of ours: {type(error).__name__}: {safe(error)}\n"
             "  help: run it again with MAILRULES_DEBUG=1 and report what it prints\n"
         )
         sys.exit(EXIT_BUG)
@@ -49,5 +53,9 @@ def main() -> NoReturn:
 
 
 def tell(error: MailrulesError) -> None:
-    """Print an error as a person reads it: the sentence, then what to do."""
-    sys.stderr.write(f"mailrules: {error}\n" + (f"  help: {error.help}\n" if error.help else ""))
+    """Print an error as a person reads it: the sentence, then what to do. What a server said may be hostile."""
+    from mailrules.cli.output import safe
+
+    text = f"mailrules: {error}\n" + (f"  help: {error.help}\n" if error.help else "")
+    lines = ("\t".join(map(safe, line.split("\t"))) for line in text.split("\n"))
+    sys.stderr.write("\n".join(lines))

@@ -5,7 +5,6 @@ In: arguments. Out: one JSON object, or a page of text. May not live here: what 
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mailrules.cli.authorizations import Wanted, contradiction
 from mailrules.cli.opened import Opened, opened
 from mailrules.cli.options import AsJson, ConfigPath
-from mailrules.cli.output import safe
+from mailrules.cli.output import json_line, safe
 
 if TYPE_CHECKING:
     from mailrules.ledger import Authorization, Ledger
@@ -29,7 +28,7 @@ def show_authorization(authorization: Wanted, config: ConfigPath = None, as_json
         ledger = it.store.ledger()
         story = _story(it, ledger, named(ledger, authorization))
     if as_json:
-        sys.stdout.write(json.dumps(story, ensure_ascii=False) + "\n")
+        sys.stdout.write(json_line(story) + "\n")
     else:
         sys.stdout.writelines(safe(line) + "\n" for line in _page(story))
 

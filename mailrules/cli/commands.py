@@ -14,6 +14,8 @@ from mailrules.cli import (
     authorization_files,
     authorization_story,
     authorizations,
+    care,
+    drill,
     explain,
     learn,
     listings,
@@ -21,6 +23,7 @@ from mailrules.cli import (
     rules,
     setup,
     testing,
+    trusting,
     trying,
     work,
 )
@@ -64,11 +67,16 @@ app.command()(testing.test)
 app.command()(explain.explain)
 app.command("try")(trying.try_rules)
 app.command()(plans.replay)
+app.command()(drill.drill)
 app.add_typer(authorizations.authorizations, name="authorizations")
 authorizations.authorizations.command("show")(authorization_story.show_authorization)
 authorizations.authorizations.command("export")(authorization_files.export_authorizations)
 authorizations.authorizations.command("import")(authorization_files.import_authorizations)
 app.add_typer(listings.tasks, name="tasks")
 app.add_typer(listings.effects, name="effects")
+app.add_typer(trusting.trust, name="trust")
 app.add_typer(setup.account, name="account")
 app.command()(setup.config)
+app.command()(care.doctor)
+app.command()(care.health)
+app.command()(care.forget)

@@ -6,7 +6,6 @@ May not live here: judging (whynot.py); anything that is only true of a poll.
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mailrules.cli.options import AsJson, ConfigPath
-from mailrules.cli.output import safe
+from mailrules.cli.output import json_line, safe
 from mailrules.cli.reasons import asked_row, chosen, notice_row, rule_row, show_notice, show_rules
 from mailrules.errors import UsageError
 from mailrules.mail.message import RawMessage
@@ -121,6 +120,7 @@ def _authorizations(ledger: Ledger, what: str) -> list[Authorization]:
 
 def _message(scene: _Scene, raw: RawMessage, stored: StoredMessage | None) -> None:
     from mailrules.pipeline import conclude, read
+    from mailrules.spine.anchors import Anchors
     from mailrules.spine.intake import candidates_of
     from mailrules.whynot import of_message
 
@@ -129,11 +129,14 @@ def _message(scene: _Scene, raw: RawMessage, stored: StoredMessage | None) -> No
     received = (
         raw.received_at if raw.received_at.year > 1970 else scene.now
     )  # why: standard input has no time of its own
+    anchors = Anchors(config, scene.store, scene.rules)
     reading = read(
         replace(raw, account=account.name, received_at=received),
         scene.rules,
         receiver=account.receiver,
-        developers=world.developers,
+        developers=anchors.developers(),
+        senders=anchors.senders(),
+        signature=scene.store.verdict(stored.digest) if stored else anchors.signature(raw, account),
     )
     ingest = conclude(reading, scene.store.ledger(), scene.rules, world, scene.now)
     block = raw.content.replace(b"\r\n", b"\n").split(b"\n\n", 1)[0]
@@ -147,7 +150,7 @@ def _message(scene: _Scene, raw: RawMessage, stored: StoredMessage | None) -> No
         "notices": [notice_row(n) for n in reading.notices], "rules": [rule_row(j, states) for j in judged],
     }  # fmt: skip
     if scene.as_json:
-        typer.echo(json.dumps(row, ensure_ascii=False, default=str))
+        typer.echo(json_line(row))
         return
     passed = "it would be passed over: no system knows its sender, no wording fits its subject"
     typer.echo(f"{safe(row['source'])}\n  fetched because: {safe(row['candidate'] or passed)}")
@@ -196,7 +199,7 @@ def _authorization(scene: _Scene, subject: Authorization) -> None:
         ],
     }  # fmt: skip
     if scene.as_json:
-        typer.echo(json.dumps(row, ensure_ascii=False, default=str))
+        typer.echo(json_line(row))
     else:
         _show_authorization(subject, row, [f"{e.at[:16]} {sentence(e, ledger)}" for e in events])
 

@@ -5,14 +5,13 @@ In: arguments. Out: rows (stable field names) and exit codes. May not live here:
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mailrules.cli.opened import opened
 from mailrules.cli.options import AsJson, ConfigPath
-from mailrules.cli.output import emit, safe
+from mailrules.cli.output import emit, json_line, safe
 from mailrules.effects import EffectState
 from mailrules.errors import UsageError
 
@@ -23,7 +22,7 @@ tasks = typer.Typer(help="The tasks; show one, mark it done.", rich_markup_mode=
 effects = typer.Typer(help="What was done, is to be done, or waits for a person.", rich_markup_mode=None)
 
 TASK = ("id", "title", "due", "status", "rule", "authorization")
-EFFECT = ("id", "rule", "action", "target", "stage", "state", "attempts", "authorization")
+EFFECT = ("id", "rule", "action", "target", "stage", "state", "attempts", "authorization", "why")
 
 TaskId = Annotated[str, typer.Argument(metavar="ID", help="The task's id.")]
 
@@ -57,7 +56,7 @@ def show_task(task: TaskId, config: ConfigPath = None, as_json: AsJson = False) 
     with opened(config) as it:
         row = _task(it.store, task)
         if as_json:
-            typer.echo(json.dumps({**{c: row[c] for c in TASK}, "body": row["body"]}, ensure_ascii=False))
+            typer.echo(json_line({**{c: row[c] for c in TASK}, "body": row["body"]}))
         else:
             typer.echo(
                 f"{safe(row['title'])}\ndue {row['due'] or 'at once'}, {row['status']}, rule `{safe(row['rule'])}`\n"

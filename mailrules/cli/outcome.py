@@ -7,7 +7,6 @@ May not live here: what an Outcome means (app.py).
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 import tempfile
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mailrules.cli.output import safe
+from mailrules.cli.output import json_line, safe
 from mailrules.errors import ConfigError, TemporaryError
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ def show_outcome(outcome: Outcome, *, as_json: bool) -> None:
         if talk:
             typer.echo("another poll of this store is at work; nothing to do here")
         return
-    if outcome.rules_error:
+    if outcome.rules_error and (outcome.rules_changed or talk or outcome.plan):
         tell(
             ConfigError(
                 f"polled with the last good rules, because today's may not go live: {outcome.rules_error}",
@@ -42,10 +41,14 @@ def show_outcome(outcome: Outcome, *, as_json: bool) -> None:
             )
         )
     for report in outcome.reports:
-        if report.error:
+        if report.error and (report.changed or talk or outcome.plan):
             tell(report.error)
+        if report.down_since:
+            sys.stderr.write(
+                f"mailrules: account {report.account} answers again; it had not since {report.down_since[:16]} UTC\n"
+            )
         if as_json:
-            typer.echo(json.dumps(_report_row(report), ensure_ascii=False))
+            typer.echo(json_line(_report_row(report)))
         elif talk:
             typer.echo(
                 f"{report.account}: {report.seen} new messages, {report.candidates} fetched, {report.notices} notices, {report.new_effects} things to do"
@@ -75,7 +78,7 @@ def _show_planned(effect: Effect, *, as_json: bool) -> None:
             "id": effect.key[:10], "rule": effect.rule, "action": effect.action, "target": effect.target,
             "stage": effect.stage, "state": effect.state, "authorization": effect.authorization, "args": dict(effect.args),
         }  # fmt: skip
-        typer.echo(json.dumps(row, ensure_ascii=False, default=str))
+        typer.echo(json_line(row))
         return
     typer.echo(
         f"would {effect.action.replace('_', ' ')} {safe(effect.target)}: {safe(effect.args.get('title') or effect.args.get('subject') or effect.args.get('argv') or '')}  (rule `{safe(effect.rule)}`)"

@@ -21,6 +21,14 @@ def safe(value: object) -> str:
     return "".join(c if unicodedata.category(c) not in UNSAFE else f"\\u{ord(c):04x}" for c in text)
 
 
+def json_line(value: object) -> str:
+    """Return a value as JSON on one line; what a terminal would act on is written as an escape, which means the same."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    if text.isprintable():
+        return text
+    return "".join(c if unicodedata.category(c) not in UNSAFE else json.dumps(c)[1:-1] for c in text)
+
+
 def width(text: str) -> int:
     """Return how many columns a text takes (East Asian wide characters take two)."""
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 0 if unicodedata.combining(c) else 1 for c in text)
@@ -30,7 +38,7 @@ def emit(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, as_json: 
     """Print rows: one JSON object a line, or columns under a heading; `empty` is said to people where there is nothing."""
     if as_json:
         for row in rows:
-            sys.stdout.write(json.dumps(dict(row), ensure_ascii=False) + "\n")
+            sys.stdout.write(json_line(dict(row)) + "\n")
         return
     listed = [[safe(row.get(c)) for c in columns] for row in rows]
     if not listed:

@@ -6,7 +6,6 @@ May not live here: what a plan is (plan.py), how time is played (simulate.py).
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable
 from datetime import date
@@ -16,7 +15,7 @@ import typer
 
 from mailrules.cli.files import checked_rules, text_of
 from mailrules.cli.options import AsJson, ConfigPath
-from mailrules.cli.output import safe
+from mailrules.cli.output import json_line, safe
 from mailrules.cli.reasons import asked_row
 from mailrules.errors import EXIT_TEMPORARY, UsageError
 
@@ -113,7 +112,7 @@ def replay(
     }  # fmt: skip
     if as_json:
         for row in (*rows, total):
-            typer.echo(json.dumps(row, ensure_ascii=False, default=str))
+            typer.echo(json_line(row))
         return
     _show_replay(rows, total)
 

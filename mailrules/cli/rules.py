@@ -5,7 +5,6 @@ In: paths. Out: problems with their places, formatted files. May not live here: 
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +13,7 @@ import typer
 
 from mailrules.cli.files import rules_in
 from mailrules.cli.options import ConfigPath
+from mailrules.cli.output import json_line
 from mailrules.errors import EXIT_CHECK_FAILED, EXIT_CONFIG, ConfigError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def check(
                     render_problem(problem, rules.sources.get(problem.span.file, "")) + "\n", err=problem.is_error
                 )
             case Form.JSON:
-                typer.echo(json.dumps(as_row(problem), ensure_ascii=False))
+                typer.echo(json_line(as_row(problem)))
             case Form.GITHUB:
                 typer.echo(as_annotation(problem))
     if form is Form.TEXT:

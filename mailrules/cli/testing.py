@@ -6,7 +6,6 @@ May not live here: running tests (ruletests/), which files a command names.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +14,7 @@ import typer
 
 from mailrules.cli.files import checked_rules
 from mailrules.cli.options import AsJson, ConfigPath
-from mailrules.cli.output import emit, safe
+from mailrules.cli.output import emit, json_line, safe
 from mailrules.cli.rules import Paths, sources
 from mailrules.errors import EXIT_CHECK_FAILED, UsageError
 
@@ -67,7 +66,7 @@ def test(
 def _show_results(results: Sequence[Result], *, as_json: bool) -> None:
     if as_json:
         for result in results:
-            sys.stdout.write(json.dumps(_row(result), ensure_ascii=False) + "\n")
+            sys.stdout.write(json_line(_row(result)) + "\n")
         return
     failed = [r for r in results if r.failures]
     for result in failed:
@@ -106,7 +105,7 @@ def _show_coverage(points: Sequence[Point], total: int, *, as_json: bool) -> Non
                 "file": point.span.file, "line": point.span.line, "what": point.what, "name": point.name,
                 "exercised": not point.missing, "missing": point.missing,
             }  # fmt: skip
-            sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
+            sys.stdout.write(json_line(row) + "\n")
         return
     rows = []
     for file in dict.fromkeys(point.span.file for point in points):

@@ -6,7 +6,6 @@ May not live here: how time is played (simulate.py), judging (whynot.py).
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -17,7 +16,7 @@ import typer
 
 from mailrules.cli.files import checked_rules, rules_in
 from mailrules.cli.options import AsJson, ConfigPath
-from mailrules.cli.output import safe
+from mailrules.cli.output import json_line, safe
 from mailrules.cli.reasons import asked_row, effect_row, notice_row, rule_row, show_notice, show_rules
 from mailrules.errors import ConfigError, UsageError
 
@@ -80,7 +79,7 @@ def try_rules(
         "rules": [rule_row(j, {}) for j in of_message(ingest, ready, world, now)],
     }  # fmt: skip
     if as_json:
-        typer.echo(json.dumps(row, ensure_ascii=False, default=str))
+        typer.echo(json_line(row))
         return
     typer.echo(f"{safe(row['source'])}, polled at {row['at'][:16]}")
     for notice in row["notices"]:

@@ -5,7 +5,6 @@ In: arguments. Out: text and exit codes. May not live here: what is done (app.py
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from mailrules.cli.options import AccountName, AsJson, ConfigPath
-from mailrules.cli.output import safe
+from mailrules.cli.output import json_line, safe
 from mailrules.errors import ConfigError, UsageError
 from mailrules.mail.message import RawMessage
 
@@ -128,7 +127,7 @@ def read(
                     "notes": list(notice.notes),
                 }  # fmt: skip
                 if as_json:
-                    typer.echo(json.dumps(row, ensure_ascii=False))
+                    typer.echo(json_line(row))
                 else:
                     _show_reading(row, notice.trust_reason)
                     _show_drift(notice.difference, notice.draft)
@@ -171,4 +170,6 @@ def ingest(sources: Sources, config: ConfigPath = None, account: AccountName = N
             typer.echo("another poll of this store is at work; try again when it is done")
         elif sys.stdout.isatty():
             typer.echo(f"{report.seen} documents, {report.notices} notices, {report.new_effects} things to do")
+    for sentence in outcome.needs if outcome.needs_changed else ():
+        sys.stderr.write(f"mailrules: needs a person: {safe(sentence)}\n")
     raise typer.Exit(75 if outcome.busy else outcome.exit_code)

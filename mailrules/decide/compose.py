@@ -6,6 +6,7 @@ May not live here: whether and when it is done (decide.py, schedule.py), perform
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -17,7 +18,10 @@ from mailrules.language.ast import ActionCall, Name, Rule, Text
 from mailrules.language.evaluate import offset_date
 from mailrules.templates import render
 
-MAX_ARGUMENT = 1024
+MAX_ARGUMENT, MAX_LINE, MAX_TEXT = 1024, 500, 100_000
+"""Characters: of one argument of a script, of a title or subject, of any other text."""
+HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Control characters, invisible and direction characters, line ends: what a value may not smuggle in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +70,8 @@ def arguments(rule: Rule, call: ActionCall, kind: ActionKind, situation: Situati
     """Return the arguments of an effect. Raises ValueError with a sentence where they cannot be made."""
     facts = situation.facts
     mark = "[unverified] " if facts["trust"] == "unverified" else ""
-    text = render(call.text.value, facts) if call.text else ""
-    line = " ".join(text.split())
+    text = shown(render(call.text.value, facts)) if call.text else ""
+    line = one_line(text)
     if kind == "create_task":
         due = offset_date(call.due, facts) if call.due else None
         return {"title": mark + line, "due": due.isoformat() if due else None, "body": _about(facts, rule)}
@@ -80,7 +84,7 @@ def arguments(rule: Rule, call: ActionCall, kind: ActionKind, situation: Situati
     )
     if not address:
         raise ValueError(f"nobody is called `{call.target.value if isinstance(call.target, Name) else ''}` in [people]")
-    subject = line or f"{facts['developer']}: authorization {facts['authorization']}"
+    subject = line or one_line(f"{facts['developer']}: authorization {facts['authorization']}")
     args: dict[str, Any] = {
         "to": [address],
         "subject": mark + subject,
@@ -91,17 +95,30 @@ def arguments(rule: Rule, call: ActionCall, kind: ActionKind, situation: Situati
     return args
 
 
+def shown(text: str) -> str:
+    """Return a text for people without what they would not see: line breaks and tabs stay, other hidden characters go."""
+    plain = text.replace("\r\n", "\n")
+    kept = "".join(c for c in plain if c in "\n\t" or unicodedata.category(c) not in HIDDEN)
+    return kept if len(kept) <= MAX_TEXT else f"{kept[:MAX_TEXT]}…"
+
+
+def one_line(text: str) -> str:
+    """Return a title or a subject: one line, of a length that can be read."""
+    line = shown(" ".join(text.split()))
+    return line if len(line) <= MAX_LINE else f"{line[:MAX_LINE]}…"
+
+
 def _about(facts: Mapping[str, Any], rule: Rule) -> str:
     """Return what a person needs to act: which authorization, until when, where, by whom and how it is renewed."""
     number = f" (Developer ID {facts['developer_id']})" if facts["developer_id"] else ""
     lines = [f"Account: {facts['account']}", f"Trust: {facts['trust']}"]
     if facts.get("subject"):
-        lines.append(f"Mail: {facts['subject']}")
+        lines.append(f"Mail: {one_line(facts['subject'])}")
     if facts.get("reason"):
-        lines.append(f"Not read, because: {facts['reason']}")
+        lines.append(f"Not read, because: {one_line(facts['reason'])}")
     if facts["developer"]:
         lines[:0] = [
-            f"Authorization: {facts['developer']}{number}",
+            f"Authorization: {one_line(facts['developer'])}{number}",
             f"Expires: {facts['expires'] or 'no date was given'}",
         ]
     if facts["renew_at"]:
@@ -118,7 +135,7 @@ def _about(facts: Mapping[str, Any], rule: Rule) -> str:
         lines.append(f"\nWhat is different from the nearest wording:\n{facts['difference']}")
     if facts.get("draft"):
         lines.append(f"\nA wording that would read it; look at it, then paste it into a rules file:\n{facts['draft']}")
-    return "\n".join(lines)
+    return shown("\n".join(lines))
 
 
 def _script_arguments(call: ActionCall, situation: Situation, world: World) -> dict[str, Any]:
@@ -129,8 +146,10 @@ def _script_arguments(call: ActionCall, situation: Situation, world: World) -> d
     argv = [script.argv[0]]
     for template in script.argv[1:]:
         argument = render(template, situation.facts)
-        if len(argument) > MAX_ARGUMENT or any(ord(c) < 32 or ord(c) == 127 for c in argument):
-            raise ValueError(f"an argument of `{name}` is too long or holds control characters")
+        if len(argument) > MAX_ARGUMENT:
+            raise ValueError(f"an argument of `{name}` is longer than {MAX_ARGUMENT} characters")
+        if any(unicodedata.category(c) in HIDDEN for c in argument):
+            raise ValueError(f"an argument of `{name}` holds control characters or invisible ones")
         if argument.startswith("-") and not template.startswith("-"):
             raise ValueError(
                 f"an argument of `{name}` would begin with `-`; a value from mail may not look like an option"
@@ -144,8 +163,13 @@ def _script_arguments(call: ActionCall, situation: Situation, world: World) -> d
 
 
 def _plain(value: object) -> object:
-    """Return a fact as plain JSON data: days and instants as ISO text, durations as whole days."""
+    """Return a fact as plain JSON data: days and instants as ISO text, durations as whole days.
+
+    Texts are told as they are, up to MAX_TEXT; halves of characters, which no UTF-8 can hold, are left out.
+    """
     match value:
+        case str():
+            return value[:MAX_TEXT].encode("utf-8", "ignore").decode()
         case date() | datetime():
             return value.isoformat()
         case timedelta():

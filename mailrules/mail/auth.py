@@ -1,7 +1,8 @@
-"""What the account's own receiver says of the sender (RFC 8601).
+"""What the account's own receiver says of the sender (RFC 8601), or our own check of the signature where that is the anchor.
 
-In: header fields in wire order, the From domain that we read, the declared receiver. Out: an AuthVerdict.
-May not live here: network look-ups, our own DKIM check, a list of trusted senders, substring search in fields.
+In: header fields in wire order, the From domain that we read, the declared receiver, our own verdict (mail/dkim.py).
+Out: an AuthVerdict. ARC fields are never read: who seals them is nobody that the user has declared.
+May not live here: network look-ups, the DKIM check itself, a list of trusted senders, substring search in fields.
 """
 
 from __future__ import annotations
@@ -22,12 +23,28 @@ _UNREGISTERED = re.compile(r"(?<!\S)(?:action|compauth|reason|oda|ltdi)=[A-Za-z0
 _FEATURES: Any = authres.all_features()
 
 
+_ID = re.compile(r"(?:\*\.(?=[^.]+\.[^.]))?[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
+_INTERNAL = ("outlook.com", "outlook.cn", "office365.us")
+"""The one receiver that stamps no authserv-id passes mail on inside itself: these may stand above its field."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receiver:
-    """The declared receiver of an account: its authserv-id, or (Microsoft writes none) that its field is topmost."""
+    """The trust anchor of an account; exactly one is set.
+
+    `authserv_id`: the name its provider stamps ("*.protonmail.ch" where the provider has many hosts).
+    `topmost`: its provider (Microsoft) stamps no name, so that the field's place must speak for it.
+    `dkim`: its provider stamps nothing to be believed, and we check the signature ourselves.
+    """
 
     authserv_id: str = ""
     topmost: bool = False
+    dkim: bool = False
+
+
+def is_authserv_id(text: str) -> bool:
+    """Return whether a text can name a receiver: one host name, or "*." and a domain of two labels at least."""
+    return _ID.fullmatch(text) is not None
 
 
 def _none(reason: str) -> AuthVerdict:
@@ -116,20 +133,38 @@ def _names(method: str, properties: dict[str, str], domain: str) -> bool:
     return said == domain and _PLAIN_DOMAIN.fullmatch(said) is not None
 
 
+def _is_from(head: Sequence[str], declared: str) -> bool:
+    """Whether the field names the declared receiver; a version other than 1 is not ours to read (RFC 8601 section 2.2)."""
+    name = head[0].lower()
+    if list(head[1:]) not in ([], ["1"]):
+        return False
+    return name.endswith(declared[1:]) if declared.startswith("*.") else name == declared
+
+
+def _passed_by(raw: bytes) -> str:
+    """Return the host that wrote a Received field, "" where it is not plainly said.
+
+    Only the name after "by" is the writer's own; the one after "from", and comments, are what the other side said.
+    """
+    words = " ".join((_segments(raw.decode("latin-1")) or [""])[0].split()).lower().split()
+    if words[:1] == ["from"]:
+        words = words[2:]
+    return words[1] if words[:1] == ["by"] and len(words) > 1 else ""
+
+
+def _is_internal(raw: bytes) -> bool:
+    host = _passed_by(raw[:FIELD_CAP])
+    return any(host.endswith(f".{domain}") for domain in _INTERNAL)
+
+
 def _judge(raw: bytes, domain: str, receiver: Receiver) -> AuthVerdict:
     segments = _segments(" ".join(raw.decode("ascii").split()))
     if segments is None:
         return _none("The topmost Authentication-Results field is not written plainly enough to be believed.")
     head = segments[0].split()
     unnamed = not head or "=" in segments[0]
-    if receiver.authserv_id:
-        known = (
-            not unnamed
-            and head[0].lower() == receiver.authserv_id.lower()
-            and (len(head) == 1 or (len(head) == 2 and head[1] == "1"))
-        )
-        if not known:
-            return _none("The topmost Authentication-Results field is not from the declared receiver.")
+    if unnamed != receiver.topmost or not (unnamed or _is_from(head, receiver.authserv_id.lower())):
+        return _none("The topmost Authentication-Results field is not from the declared receiver.")
     results = _results(segments if unnamed else segments[1:])
     if results is None:
         return _none("The topmost Authentication-Results field cannot be read.")
@@ -149,20 +184,28 @@ def _judge(raw: bytes, domain: str, receiver: Receiver) -> AuthVerdict:
     return _none(f"The receiver reports no DMARC or DKIM pass for {domain}.")
 
 
-def authenticate(fields: Sequence[tuple[str, bytes]], from_domain: str, receiver: Receiver | None) -> AuthVerdict:
-    """Judge `from_domain` by the topmost Authentication-Results field, if it is from the declared receiver.
+def authenticate(
+    fields: Sequence[tuple[str, bytes]], from_domain: str, receiver: Receiver | None, own: AuthVerdict | None = None
+) -> AuthVerdict:
+    """Judge `from_domain` by the account's anchor: the receiver's topmost Authentication-Results field, or our own check.
 
     Only the first in wire order counts: whatever lies below may have come with the message (RFC 8601 section 5).
     """
-    if receiver is None or not (receiver.authserv_id or receiver.topmost):
+    if receiver is None or not (receiver.authserv_id or receiver.topmost or receiver.dkim):
         return _none("No receiver is declared for this account.")
     if not from_domain:
         return _none("There is no From domain to judge.")
-    raw = next((value for name, value in fields if name == "authentication-results"), None)
-    if raw is None:
+    if receiver.dkim:
+        ours = own is not None and own.domain == from_domain.lower()
+        return own if own is not None and ours else _none("The signature was not checked.")
+    at = next((index for index, (name, _) in enumerate(fields) if name == "authentication-results"), None)
+    if at is None:
         return _none("The message has no Authentication-Results field.")
+    raw = fields[at][1]
     if len(raw) > FIELD_CAP:
         return _none("The topmost Authentication-Results field is too long.")
+    if receiver.topmost and not all(_is_internal(value) for name, value in fields[:at] if name == "received"):
+        return _none("The topmost Authentication-Results field was there before the receiver took the message in.")
     try:
         return _judge(raw, from_domain.lower(), receiver)
     except Exception:  # RecursionError and the parser's own: a field that does not parse says nothing

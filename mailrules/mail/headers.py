@@ -129,7 +129,9 @@ def _split(value: str) -> tuple[str, str, str] | None:
         elif char == "(":
             end = value.find(")", at)
             inside = value[at + 1 : end]
-            if end < 0 or comment or any(c in inside for c in '(@<>\\"'):
+            # why: a comment inside the address itself is read by some programs and dropped by others
+            apart = value[at - 1 : at] in ("", " ", "\t", ">") and value[end + 1 : end + 2] in ("", " ", "\t", "<")
+            if end < 0 or comment or not apart or any(c in inside for c in '(@<>\\"'):
                 return None
             comment, at = inside, end + 1
         elif char == "<":
@@ -147,7 +149,7 @@ def _split(value: str) -> tuple[str, str, str] | None:
     return "".join(name).strip(), address, comment
 
 
-def _domain_fault(domain: str) -> str:
+def domain_fault(domain: str) -> str:
     """Say what is wrong with a domain, "" when it is a plain host name (RFC 5321 section 2.3.5, RFC 5890)."""
     if not domain.isascii():
         return "The sender's domain is written with letters outside ASCII."
@@ -182,7 +184,7 @@ def _read_one(raw: bytes) -> tuple[Address | None, str]:
         return None, "The sender's domain is written with letters outside ASCII."
     if not at or len(local) > 64 or not _LOCAL.fullmatch(local):
         return None, "The From field holds no plainly written address."
-    if fault := _domain_fault(domain):
+    if fault := domain_fault(domain):
         return None, fault
     address, domain = written.lower(), domain.lower()
     for named in _IN_NAME.findall(unicodedata.normalize("NFKC", shown)):
@@ -195,6 +197,15 @@ def _read_one(raw: bytes) -> tuple[Address | None, str]:
     if theirs.lower() != address:
         return None, "Mail programs disagree about who the sender is."
     return Address(name=shown, address=address, domain=domain), ""
+
+
+def elsewhere(fields: Fields, sender: Address | None) -> tuple[str, ...]:
+    """Return a sentence for each of Reply-To and Sender that names another domain than the author's; for people only."""
+    found = []
+    for name, meaning in (("reply-to", "Answers to it go to"), ("sender", "It says that it was sent by")):
+        domains = dict.fromkeys(_IN_NAME.findall(decode_field(only(fields, name)[:ADDRESS_CAP]).lower()))
+        found += [f"{meaning} {other}." for other in list(domains)[:3] if sender is None or other != sender.domain]
+    return tuple(found)
 
 
 def read_from(fields: Fields) -> tuple[Address | None, str]:

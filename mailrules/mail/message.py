@@ -67,10 +67,11 @@ class TextPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthVerdict:
-    """What the account's declared receiver says of the sender (RFC 8601).
+    """What the account's anchor says of the sender: its declared receiver (RFC 8601), or our own check of the signature.
 
     `result`: "pass" = an accepted method passed for exactly `domain`, which is the From domain that we read;
-    "fail" = the receiver says it failed; "none" = nothing that we may believe. `reason` is a sentence.
+    "fail" = it failed; "unchecked" = the key could not be fetched now; "none" = nothing that we may believe.
+    `reason` is a sentence.
     """
 
     result: str
@@ -99,5 +100,7 @@ class Message:
     auth: AuthVerdict = AuthVerdict(result="none")
     forged: str = ""
     defects: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
+    """Sentences about answers and senders of another domain than the author's (Reply-To, Sender)."""
     automatic: bool = False
     """Auto-Submitted: auto-replied, or one of our own mails come back (loop protection)."""

@@ -7,7 +7,6 @@ May not live here: decoding (text.py), the grammar of fields (headers.py), trust
 from __future__ import annotations
 
 import email
-import logging
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -19,15 +18,14 @@ from email.utils import parsedate_to_datetime
 import mailparser
 
 from mailrules.mail.auth import Receiver, authenticate
-from mailrules.mail.headers import decode_field, header_fields, only, read_from
+from mailrules.mail.headers import decode_field, elsewhere, header_fields, only, read_from
 from mailrules.mail.html import html_to_text
 from mailrules.mail.message import Address, AuthVerdict, Message, RawMessage, TextPart
 from mailrules.mail.text import decode, transfer
 
 # why: what is wrong with a mail is in its `defects`; the library would write it to standard error as well
-_LIBRARY = logging.getLogger("mailparser")
-_LIBRARY.addHandler(logging.NullHandler())
-_LIBRARY.propagate = False
+mailparser.core.log.disabled = True
+mailparser.utils.log.disabled = True
 
 MESSAGE_CAP = 25_000_000
 HEADERS_CAP = 1_000
@@ -216,6 +214,7 @@ def _message(
         auth=auth,
         forged=forged,
         defects=tuple(dict.fromkeys([*walk.defects, *date_defects])),
+        elsewhere=elsewhere(fields, sender),
         automatic=replied or any(name == "x-mailrules-id" for name, _ in fields),
     )
 
@@ -242,8 +241,11 @@ def _page(raw: RawMessage) -> Message:
     return _message("", (), walk, None, "", AuthVerdict(result="none", reason="A saved page has no sender."))
 
 
-def parse_message(raw: RawMessage, receiver: Receiver | None = None) -> Message:
-    """Read a message as its source delivered it; never raises, whatever the bytes."""
+def parse_message(raw: RawMessage, receiver: Receiver | None = None, signature: AuthVerdict | None = None) -> Message:
+    """Read a message as its source delivered it; never raises, whatever the bytes.
+
+    `signature` is what our own check found (mail/dkim.py), where that is the account's anchor.
+    """
     if raw.media_type in ("text/html", "text/plain"):
         return _page(raw)
     content = raw.content
@@ -279,5 +281,5 @@ def parse_message(raw: RawMessage, receiver: Receiver | None = None) -> Message:
     if forged or sender is None:
         auth = AuthVerdict(result="none", reason=forged or "The message has no From field.")
     else:
-        auth = authenticate(fields, sender.domain, receiver)
+        auth = authenticate(fields, sender.domain, receiver, signature)
     return _message("", fields, walk, sender, forged, auth)

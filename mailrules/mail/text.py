@@ -18,7 +18,8 @@ _KOREAN_CHINESE_7BIT = {"iso-2022-kr": "iso2022_kr", "hz-gb-2312": "hz"}
 _HIGH = bytes(range(0x80, 0x100))
 _HIGH_RUN = re.compile(rb"[\x80-\xff]{3}")
 _UTF8_CHARACTER = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}")
-_COMMON_GB = re.compile(rb"(?:[\x00-\x7f]|[\xa1-\xf7][\xa1-\xfe]|[\xa8\xa9][\x40-\xa0])++")
+_PAIR = re.compile(rb"[\x81-\xfe][\x40-\x7e\x80-\xfe]")
+_COMMON_GB = re.compile(rb"[\xa1-\xf7][\xa1-\xfe]|[\xa8\xa9][\x40-\xa0]")
 _KANA = re.compile("[\u3041-\u3093\u30a1-\u30f6]")
 _HALF_WIDTH = re.compile("[\uff61-\uff9f]")
 
@@ -130,7 +131,7 @@ def _try(data: bytes, codec: str) -> str | None:
 def _despite_label(data: bytes) -> str | None:
     """Decode text whose label is proven wrong, where the bytes themselves leave no doubt; None where they do.
 
-    Shift_JIS shows by its kana, GB 18030 by nothing but pairs of its common rows, Windows-1252 by a few single bytes
+    Shift_JIS shows by its kana, GB 18030 by hardly any but pairs of its common rows, Windows-1252 by a few single bytes
     among ASCII. Text with UTF-8 characters in it is damaged UTF-8, and nothing else.
     """
     if _UTF8_CHARACTER.search(data) and not _HIGH_RUN.search(data):
@@ -139,8 +140,11 @@ def _despite_label(data: bytes) -> str | None:
     if japanese is not None and len(_KANA.findall(japanese)) > 5 and not _HALF_WIDTH.search(japanese):
         return japanese
     high = len(data) - len(data.translate(None, _HIGH))
-    if _COMMON_GB.fullmatch(data) and high > 20:
-        return _try(data, "gb18030")
+    pairs = _PAIR.findall(data)
+    if high > 20 and sum(_COMMON_GB.fullmatch(pair) is not None for pair in pairs) > len(pairs) * 0.9:
+        chinese = _try(data, "gb18030")
+        if chinese is not None:
+            return chinese
     if high * 12 < len(data) and not _HIGH_RUN.search(data) and not _UTF8_CHARACTER.search(data):
         return _try(data, "cp1252")
     return None

@@ -4,7 +4,7 @@ In: a Text, a CompiledWording. Out: Objects, each with what was read and what is
 May not live here: which wording wins, joining of parts, anything about one particular system.
 
 Several objects or one contradiction? A text is parted only where it is beyond doubt that it lists several:
-- lines, where the wording has one clause `line` with a label, which says all there is to say of an object;
+- lines, where the wording has one clause `line`, which says all there is to say of an object;
 - rows of a table, under headings that at least two clauses of the wording know;
 - records one under the other, each with the same labels of the wording, where a word beside a label decides (`Status: OK`);
 - a digest: each clause `line` with a hole that must be found stands equally often, at least twice, in the same turn, so
@@ -143,15 +143,15 @@ def objects_of(text: Text, wording: CompiledWording) -> tuple[list[Object], bool
 def _lone_lines(text: Searched, wording: CompiledWording) -> list[Object]:
     """Return an object for each line that fits, where a wording has one clause `line`, which says it all."""
     lines = [clause for clause in wording.body if clause.place == "line"]
-    hits = text.find(lines[0]) if len(lines) == 1 and lines[0].heading and not lines[0].optional else []
+    hits = text.find(lines[0]) if len(lines) == 1 and not lines[0].optional else []
     if any(value.below for hit in hits for value in hit.values):
         return []
     found = []
-    for hit in hits:
+    for hit in hits[: MAX_OBJECTS + 1]:
         place = range(hit.line, hit.line + 1)
         own = text.some(place)
         reading = Reading().read(wording.body, own, lambda clause: [] if clause is lines[0] else text.find(clause))
-        found.append(Object(reading, [place], _key(reading, own)))
+        found.append(Object(reading, [place], _key(reading, wording, own)))
     return found
 
 
@@ -176,7 +176,7 @@ def _told(
     reading: Reading, wording: CompiledWording, names: frozenset[str], own: Searched, place: range
 ) -> Object | None:
     """Return the object that stands under known labels; None where it is another wording's matter."""
-    key = _key(reading, own)
+    key = _key(reading, wording, own)
     if not any(clause.label is None and clause.heading in names for clause in reading.missing):
         return Object(reading, [place], key)
     return Object(reading, [place], key, own) if _drifted(reading, wording, names) else None
@@ -189,12 +189,13 @@ def _drifted(reading: Reading, wording: CompiledWording, names: frozenset[str]) 
     return named and words and bool(reading.missing)
 
 
-def _key(reading: Reading, own: Searched) -> str:
+def _key(reading: Reading, wording: CompiledWording, own: Searched) -> str:
     """Return what tells an object from the others; alike in all parts of a mail, so never the number of a line."""
     for name in IDENTITY:
         if values := reading.values.get(name):
             return " ".join(sorted(values))
-    return " ".join(squeeze(text) for text in own.folded[-1:])
+    fitting = [own.folded[hit.line] for c in wording.body if c.place == "line" for hit in own.find(c)]
+    return " ".join(squeeze(text).rstrip(".,;。") for text in fitting or own.folded[:1])
 
 
 def _joined(objects: list[Object]) -> list[Object]:

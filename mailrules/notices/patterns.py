@@ -175,19 +175,29 @@ def compile_wordings(notices: tuple[NoticeDefinition, ...]) -> tuple[CompiledWor
     for notice in sorted(notices, key=lambda n: n.refuse is None):
         fields = {field.name.value: field for field in notice.fields}
         for wording in notice.wordings:
-            compiled += [_compile(notice, wording, ways, fields) for ways in _ways(wording)]
+            compiled += [_compile(notice, wording, written, fields) for written in _ways(wording)]
     return tuple(compiled)
 
 
-def _ways(wording: Wording) -> Iterator[tuple[Pattern, ...]]:
-    """Yield the ways in which a wording may be written, that of all first patterns first."""
-    return product(*(clause.patterns for clause in wording.clauses))
+def _ways(wording: Wording) -> Iterator[list[tuple[Clause, Pattern]]]:
+    """Yield the ways in which a wording may be written, that of all first patterns first.
+
+    What is not required is read in each of its ways: it may stand there in several, and must agree.
+    """
+    choices = []
+    for clause in wording.clauses:
+        ways = [(clause, way) for way in clause.patterns]
+        choices.append([ways] if clause.optional else [[way] for way in ways])
+    for chosen in product(*choices):
+        yield [way for ways in chosen for way in ways]
 
 
 def _compile(
-    notice: NoticeDefinition, wording: Wording, ways: Sequence[Pattern], fields: Mapping[str, FieldDefinition]
+    notice: NoticeDefinition,
+    wording: Wording,
+    written: Sequence[tuple[Clause, Pattern]],
+    fields: Mapping[str, FieldDefinition],
 ) -> CompiledWording:
-    written = list(zip(wording.clauses, ways, strict=True))
     titles = [_literal(_title(way), line=False) for clause, way in written if clause.place == "line" and _title(way)]
     stop = re.compile(f"{_LEAD}(?:{'|'.join(titles)})[ *_|]*+(?::|$)") if titles else None
     clauses = [compile_clause(clause, way, fields) for clause, way in written]

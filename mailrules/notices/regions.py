@@ -15,7 +15,11 @@ EU = ("ie", "co.uk", "fr", "com.be", "nl", "de", "it", "es", "se", "co.za", "pl"
 FE = ("co.jp", "sg", "com.au")
 REGIONS = ("na", "eu", "fe")
 HOSTS: dict[str, str] = {
-    **{f"sellercentral.amazon.{tld}": region for region, tlds in zip(REGIONS, (NA, EU, FE), strict=True) for tld in tlds},
+    **{
+        f"sellercentral.amazon.{tld}": region
+        for region, tlds in zip(REGIONS, (NA, EU, FE), strict=True)
+        for tld in tlds
+    },
     "sellercentral-europe.amazon.com": "eu",
     "sellercentral-japan.amazon.com": "fe",
 }

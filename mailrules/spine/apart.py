@@ -78,7 +78,7 @@ def value_of(kind: Any, found: Any) -> Any:
         return tuple(value_of(inner[0], item) for item in _checked(isinstance(found, list), found))
     if origin is not None and issubclass(origin, Mapping):
         return {str(k): value_of(inner[1], v) for k, v in _checked(isinstance(found, dict), found).items()}
-    if is_dataclass(kind):
+    if isinstance(kind, type) and is_dataclass(kind):
         hints = get_type_hints(kind)
         return kind(**{f.name: value_of(hints[f.name], found[f.name]) for f in fields(kind)})
     if kind is datetime:
@@ -98,7 +98,7 @@ def main() -> None:
     for name, value in task["limits"].items():
         limit(name, value)
     from mailrules.mail.auth import Receiver
-    from mailrules.mail.message import RawMessage
+    from mailrules.mail.message import AuthVerdict, RawMessage
     from mailrules.pipeline import read
     from mailrules.ruleset import load
     from mailrules.shipped import grammar_text
@@ -110,7 +110,10 @@ def main() -> None:
     )  # fmt: skip
     receiver = value_of(Receiver | None, task["receiver"])
     try:
-        reading = read(raw, rules, receiver=receiver, developers=task["developers"], trust=task["trust"])
+        reading = read(
+            raw, rules, receiver=receiver, developers=task["developers"], senders=[(a, b) for a, b in task["senders"]],
+            signature=value_of(AuthVerdict | None, task["signature"]), trust=task["trust"],
+        )  # fmt: skip
         sys.stdout.write(to_json(reading))
         sys.stdout.flush()
     except MemoryError:

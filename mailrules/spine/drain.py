@@ -9,13 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from mailrules.config import Config
+from mailrules.decide.schedule import AccountFacts
 from mailrules.effects import Effect
 from mailrules.errors import UsageError
 from mailrules.secret import secret
+from mailrules.spine.breaker import DAY, held
 from mailrules.spine.intake import Clock
 from mailrules.store import Claim, Store
+
+if TYPE_CHECKING:
+    from mailrules.ledger import Ledger, Observed
 
 _EXPIRES = re.compile(r"^expires: ([0-9]{4}-[0-9]{2}-[0-9]{2})\s*$", re.MULTILINE)
 """What a script that verifies may print on a line of its own."""
@@ -33,12 +39,13 @@ def drain(
         reference = smtp.password
         settings = SmtpSettings(
             host=smtp.host, port=smtp.port, tls=smtp.tls, user=smtp.user, sender=smtp.sender, timeout=smtp.timeout,
+            ca_file=smtp.ca_file,
             secret=secret(reference, config.folder, "[smtp]") if reference else None,
         )  # fmt: skip
     services = Services(smtp=settings, content=store.content, sender=smtp.sender if smtp else "", own_id=store.own_id())
     performed: list[tuple[str, str, str]] = []
     store.abandoned()
-    while claims := store.claim(now=clock().isoformat(), only=only):
+    while claims := _claimed(config, store, clock(), only):
         for group in _grouped(claims):
             result = perform(group, services, clock().isoformat())
             attempt = max(claim.attempt for claim in group)
@@ -52,30 +59,54 @@ def drain(
     return performed
 
 
+def _claimed(config: Config, store: Store, now: datetime, only: Collection[str] | None) -> list[Claim]:
+    """Claim what is due, once what is over a limit was put off."""
+    at = now.isoformat()
+    due = [effect for effect in store.due(at) if only is None or effect.key in only]
+    if due:
+        for waits in held(due, store.performed_since((now - DAY).isoformat()), config.limits, now):
+            store.put_off(waits.key, waits.until, waits.why, at)
+    return store.claim(now=at, only=only)
+
+
 def _verified(config: Config, store: Store, effect: Effect, output: str, now: datetime) -> str:
     """Settle the deadline that a script made sure of; what it says must make sense, else a person decides."""
-    from mailrules.ledger import verified
     from mailrules.pipeline import changes
 
-    told = _EXPIRES.search(output)
-    account = config.world.accounts.get(effect.account)
     with store.transaction():
         ledger = store.ledger()
-        about = [o for o in ledger.obligations.values() if (o.origin or o.authorization) == effect.authorization]
-        owed = next((o for o in about if o.due == effect.due), None)
-        if owed is None:
-            return "no deadline waits for what it verified"
-        try:
-            until = date.fromisoformat(told[1]).isoformat() if told else None
-            day = now.astimezone(account.zone if account else None).date()
-            observed = verified(
-                ledger, owed.authorization, owed.due, at=now.isoformat(), day=day, expires=until,
-                who=f"script {effect.target}",
-            )  # fmt: skip
-        except (UsageError, ValueError) as error:
-            return f"its word was not taken: {error}"
+        observed = conclusion(ledger, effect, output, now, config.world.accounts.get(effect.account))
+        if isinstance(observed, str):
+            return observed
         store.commit(changes(ledger, observed.ledger, observed.events), now=now.isoformat())
     return "renewal verified"
+
+
+def conclusion(
+    ledger: Ledger, effect: Effect, output: str, now: datetime, account: AccountFacts | None
+) -> Observed | str:
+    """Return what the success of a script that verifies makes of the ledger, or the sentence why nothing."""
+    from mailrules.ledger import verified
+
+    told = _EXPIRES.search(output)
+    about = [o for o in ledger.obligations.values() if (o.origin or o.authorization) == effect.authorization]
+    owed = next((o for o in about if o.due == effect.due), None)
+    if owed is None:
+        return "no deadline waits for what it verified"
+    try:
+        until = date.fromisoformat(told[1]).isoformat() if told else None
+        day = now.astimezone(account.zone if account else None).date()
+        return verified(
+            ledger,
+            owed.authorization,
+            owed.due,
+            at=now.isoformat(),
+            day=day,
+            expires=until,
+            who=f"script {effect.target}",
+        )
+    except (UsageError, ValueError) as error:
+        return f"its word was not taken: {error}"
 
 
 def _grouped(claims: list[Claim]) -> list[list[Claim]]:

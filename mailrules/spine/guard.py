@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from mailrules.mail.auth import Receiver
-    from mailrules.mail.message import RawMessage
+    from mailrules.mail.message import AuthVerdict, RawMessage
     from mailrules.notices.notice import Trust
     from mailrules.pipeline import Reading
     from mailrules.ruleset import RuleSet
@@ -65,27 +65,32 @@ class Reader:
     rules: RuleSet
     receiver: Receiver | None = None
     developers: Collection[str] = ()
+    senders: Collection[tuple[str, str]] = ()
     trust: Trust | None = None
     limits: Limits = LIMITS
 
-    def read(self, raw: RawMessage, *, apart: bool = False) -> Reading:
+    def read(self, raw: RawMessage, *, signature: AuthVerdict | None = None, apart: bool = False) -> Reading:
         """Read one document, by a child from the start where `apart`. Raises UnreadableError."""
         from mailrules.pipeline import read
 
         if not apart and not odd(raw.content):
             try:
                 with _timer(self.limits.here):
-                    return read(raw, self.rules, receiver=self.receiver, developers=self.developers, trust=self.trust)
+                    return read(
+                        raw, self.rules, receiver=self.receiver, developers=self.developers, senders=self.senders,
+                        signature=signature, trust=self.trust,
+                    )  # fmt: skip
             except (Exception, _LateError):  # noqa: S110 - whatever it was: the child finds out, and says it
                 pass
-        return self._apart(raw)
+        return self._apart(raw, signature)
 
-    def _apart(self, raw: RawMessage) -> Reading:
+    def _apart(self, raw: RawMessage, signature: AuthVerdict | None) -> Reading:
         limits = self.limits
         task = {
             "rules": list(self.rules.sources.items()), "source": raw.source, "received_at": raw.received_at.isoformat(),
             "media_type": raw.media_type, "receiver": asdict(self.receiver) if self.receiver else None,
-            "developers": list(self.developers), "trust": self.trust,
+            "signature": asdict(signature) if signature else None, "developers": list(self.developers),
+            "senders": list(self.senders), "trust": self.trust,
             "limits": {
                 "RLIMIT_CPU": limits.processor, "RLIMIT_AS": limits.memory, "RLIMIT_FSIZE": limits.answer, "RLIMIT_CORE": 0,
             },
@@ -113,14 +118,21 @@ def _why(code: int, limits: Limits) -> str:
     if code == OUT_OF_MEMORY:
         return f"reading it took more than {limits.memory // 1_000_000} MB of memory"
     if code == -9:
-        return f"reading it took more than {limits.processor} seconds of processor time, or the machine had no memory left"
+        return (
+            f"reading it took more than {limits.processor} seconds of processor time, or the machine had no memory left"
+        )
     return f"the process that read it was ended by signal {-code}" if code < 0 else "reading it failed"
 
 
 def _environment() -> dict[str, str]:
     """Return what the child needs to find the program, and nothing that could be a secret."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "SYSTEMROOT", "TEMP", "TMPDIR") if name in os.environ}
-    return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    return {
+        **kept,
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "PYTHONUTF8": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
 
 
 def odd(content: bytes) -> str:

@@ -17,6 +17,7 @@ from mailrules.notices.notice import Evidence, Notice
 from mailrules.pipeline import Reading, read
 from mailrules.ruleset import RuleSet
 from mailrules.simulate import Said, Step
+from mailrules.spine.anchors import Anchors
 from mailrules.store import Store, StoredMessage
 
 SAID = frozenset({"renewed", "revoked", "snoozed", "snooze ended", "linked"})
@@ -40,7 +41,7 @@ def history(store: Store, config: Config, rules: RuleSet) -> History:
     for message in stored:
         content = store.content(message.digest)
         purged += content is None
-        reading = _as_it_was(message) if content is None else _read(message, content, config, rules)
+        reading = _as_it_was(message) if content is None else _read(message, content, store, config, rules)
         steps.append(Step(at=message.received_at, what=reading, name=message.id))
     said = [step for subject in store.ledger().authorizations.values() for step in _said(subject, store, config)]
     return History(steps=(*steps, *said), messages=len(stored), purged=purged, said=len(said))
@@ -53,10 +54,13 @@ def _raw(message: StoredMessage, content: bytes) -> RawMessage:
     )  # fmt: skip
 
 
-def _read(message: StoredMessage, content: bytes, config: Config, rules: RuleSet) -> Reading:
+def _read(message: StoredMessage, content: bytes, store: Store, config: Config, rules: RuleSet) -> Reading:
     account = next((a for a in config.accounts if a.name == message.account), None)
-    receiver = account.receiver if account else None
-    return read(_raw(message, content), rules, receiver=receiver, developers=config.world.developers)
+    anchors = Anchors(config, store, rules)
+    return read(
+        _raw(message, content), rules, receiver=account.receiver if account else None, developers=anchors.developers(),
+        senders=anchors.senders(), signature=store.verdict(message.digest),
+    )  # fmt: skip
 
 
 def _as_it_was(message: StoredMessage) -> Reading:

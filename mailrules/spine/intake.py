@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from mailrules.config import Account, Config
-from mailrules.errors import MailrulesError
+from mailrules.errors import MailrulesError, UnreadableError
 from mailrules.mail.message import MessageKey, RawMessage
 from mailrules.secret import secret
 from mailrules.sources.imap import Header, ImapSession, ImapSettings, Missing
+from mailrules.spine.anchors import Anchors, to_wait_for
+from mailrules.spine.guard import Reader
 from mailrules.spine.plan import Seen
 from mailrules.store import Store
 
@@ -31,11 +33,17 @@ if TYPE_CHECKING:
 Clock = Callable[[], datetime]
 HEADERS_AT_ONCE = 500
 BODIES_AT_ONCE = 20
+BYTES_AT_ONCE = 16_000_000
+TRIES = 3
+"""So often the reading of one message is begun; then it is put aside."""
 
 
 @dataclass(slots=True)
 class Report:
-    """What one account's poll did. `error` is set where it could not be finished."""
+    """What one account's poll did. `error` is set where it could not be finished.
+
+    `changed` says that the poll before this one ended differently; `down_since` when the failing began that is now over.
+    """
 
     account: str
     seen: int = 0
@@ -43,6 +51,8 @@ class Report:
     notices: int = 0
     new_effects: int = 0
     error: MailrulesError | None = None
+    changed: bool = False
+    down_since: str = ""
 
 
 def imap_settings(account: Account, max_message: int) -> ImapSettings:
@@ -91,8 +101,10 @@ class Intake:
     new: list[Effect] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     _keys: set[str] = field(default_factory=set)
+    _anchors: Anchors = field(init=False)
 
     def __post_init__(self) -> None:
+        self._anchors = Anchors(self.config, self.store, self.rules)
         self._keys.update(self.store.effect_keys())
 
     def poll(self, account: Account, report: Report) -> None:
@@ -151,44 +163,119 @@ class Intake:
             for key in missing:
                 self.store.pending(key, "the server did not give its header fields", now)
         report.candidates += len(wanted)
-        for uids in _chunks(list(wanted), BODIES_AT_ONCE):
-            small = [uid for uid in uids if wanted[uid][0].size <= self.config.max_message]
-            bodies = {uid: content for uid, content in session.bodies(small) if content is not None} if small else {}
-            readings = []  # why here: nothing is parsed while the store is held
-            for uid, content in bodies.items():
-                header, reason = wanted[uid]
-                raw = RawMessage(
-                    source=f"{account.name}:{header.key.mailbox}", content=content, received_at=header.received_at,
-                    account=account.name, key=header.key,
-                )  # fmt: skip
-                readings.append((self._read(account, raw), reason))
+        for uids in self._batches(wanted):
+            self._bodies(account, session, {uid: wanted[uid] for uid in uids}, report)
+
+    def _batches(self, wanted: Mapping[int, tuple[Header, str]]) -> Iterator[list[int]]:
+        """Yield the messages in turns that fit into memory."""
+        turn: list[int] = []
+        weight = 0
+        for uid, (header, _) in wanted.items():
+            if turn and (len(turn) >= BODIES_AT_ONCE or weight + header.size > BYTES_AT_ONCE):
+                yield turn
+                turn, weight = [], 0
+            turn.append(uid)
+            weight += header.size
+        if turn:
+            yield turn
+
+    def _bodies(
+        self, account: Account, session: ImapSession, wanted: Mapping[int, tuple[Header, str]], report: Report
+    ) -> None:
+        """Fetch some messages and take them in: together those that were never tried, the others each alone."""
+        now = self.clock().isoformat()
+        small = [uid for uid, (header, _) in wanted.items() if header.size <= self.config.max_message]
+        bodies = {uid: content for uid, content in session.bodies(small) if content is not None} if small else {}
+        with self.store.transaction():
+            for uid, (header, _) in wanted.items():
+                if uid not in small:
+                    why = f"{header.size} bytes are more than max_message_mb allows"
+                    self.store.unfetchable(header.key, why, now)
+                elif uid not in bodies:
+                    self.store.pending(header.key, "the server did not give its text", now)
+        documents = []
+        for uid, content in bodies.items():
+            header, reason = wanted[uid]
+            raw = RawMessage(
+                source=f"{account.name}:{header.key.mailbox}", content=content, received_at=header.received_at,
+                account=account.name, key=header.key,
+            )  # fmt: skip
+            documents.append((raw, header.key, reason))
+        if not documents:
+            return
+        place = documents[0][1]
+        tries = self.store.tries(account.name, place.mailbox, place.uidvalidity, bodies)
+        fresh = [d for d in documents if not tries.get(d[1].uid)]
+        for some in (fresh, *([d] for d in documents if tries.get(d[1].uid))):
+            self._take_in(self._reader(account), some, report, tried=tries.get(some[0][1].uid, 0) if some else 0)
+
+    def _take_in(
+        self, reader: Reader, documents: Sequence[tuple[RawMessage, MessageKey, str]], report: Report, *, tried: int
+    ) -> None:
+        """Read and commit; what kills its reader is found out by the count of tries, which is committed before."""
+        now = self.clock().isoformat()
+        self.store.begin_reading([key for _, key, _ in documents], now)
+        readings = []  # why here: nothing is parsed while the store is held
+        for raw, key, reason in documents:
+            signature = self._anchors.signature(raw, self.config.account(raw.account))
+            if later := to_wait_for(signature, raw.received_at, self.clock()):
+                self.store.pending(key, later, now)
+                continue
+            digest = hashlib.sha256(raw.content).hexdigest()
+            why = self.store.quarantined(digest)
+            if not why and tried >= TRIES - 1:
+                why = f"mailrules was stopped {tried} times while it read this message"
+            try:
+                if not why:
+                    readings.append((reader.read(raw, signature=signature, apart=tried > 0), reason))
+            except UnreadableError as error:
+                why = str(error)
+            if why:
+                self.store.quarantine(key, digest, raw.content, why, now)
+        self._conclude_each(readings, report)
+
+    def _conclude_each(self, readings: Sequence[tuple[Reading, str]], report: Report) -> None:
+        """Commit readings together; where that fails by a bug of ours, each alone, and the one at fault is put aside."""
+        before = (replace(report), len(self.new), len(self.events))
+        try:
             with self.store.transaction():
-                for uid in uids:
-                    header, _ = wanted[uid]
-                    if uid not in small:
-                        why = f"{header.size} bytes are more than max_message_mb allows"
-                        self.store.unfetchable(header.key, why, now)
-                    elif uid not in bodies:
-                        self.store.pending(header.key, "the server did not give its text", now)
                 self._conclude(readings, report)
+        except MailrulesError:
+            raise
+        except Exception as error:
+            if self.bounds is not None:  # why: a plan is applied whole or not at all
+                raise
+            report.notices, report.new_effects = before[0].notices, before[0].new_effects
+            del self.new[before[1] :], self.events[before[2] :]
+            self._keys = self.store.effect_keys()
+            if len(readings) > 1:
+                for one in readings:
+                    self._conclude_each([one], report)
+                return
+            raw, digest = readings[0][0].raw, readings[0][0].digest
+            why = f"a bug of ours: {type(error).__name__}: {error}"
+            if raw.key is None:
+                raise UnreadableError(why) from error
+            self.store.quarantine(raw.key, digest, raw.content, why, self.clock().isoformat())
 
     def document(self, account: Account, raw: RawMessage, reason: str, report: Report) -> None:
-        """Take in one document that a person hands over.
+        """Take in one document that a person hands over. Raises UnreadableError.
 
         A page has no sender: who hands it over vouches for it. A mail is believed as far as it proves itself.
         """
         vouched: Trust | None = None if raw.media_type == "message/rfc822" else "confirmed"
-        reading = self._read(account, raw, vouched)
-        with self.store.transaction():
-            self._conclude([(reading, reason)], report)
+        reading = self._reader(account, vouched).read(raw, signature=self._anchors.signature(raw, account))
+        self._conclude_each([(reading, reason)], report)
 
-    def _read(self, account: Account, raw: RawMessage, trust: Trust | None = None) -> Reading:
-        from mailrules.pipeline import read
-
-        return read(raw, self.rules, receiver=account.receiver, developers=self.config.world.developers, trust=trust)
+    def _reader(self, account: Account, trust: Trust | None = None) -> Reader:
+        return Reader(
+            rules=self.rules, receiver=account.receiver, developers=self._anchors.developers(),
+            senders=self._anchors.senders(), trust=trust,
+        )  # fmt: skip
 
     def _conclude(self, readings: Sequence[tuple[Reading, str]], report: Report) -> None:
         """Commit all that some messages change; bytes that were concluded before change nothing again."""
+        from mailrules.notices.trust import once_only
         from mailrules.pipeline import Ingest, conclude
 
         now = self.clock()
@@ -197,6 +284,8 @@ class Intake:
             if self.store.known(reading.digest):
                 ingest = Ingest(ledger=ledger, reading=reading)
             else:
+                earlier = self.store.said_under(reading.message.message_id, reading.digest)
+                reading = replace(reading, notices=once_only(reading.notices, earlier))  # noqa: PLW2901 - capped
                 ingest = conclude(reading, ledger, self.rules, self.config.world, now)
                 report.notices += sum(n.status in ("read", "unparsed") for n in reading.notices)
             ledger = ingest.ledger

@@ -9,14 +9,15 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from errno import EROFS
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
-from mailrules.errors import MailrulesError, StoreError, TemporaryError
+from mailrules.errors import ConfigError, MailrulesError, StoreError, TemporaryError
 
-SCHEMA = 3
+SCHEMA = 4
 """Number of steps in migrations.py, kept as PRAGMA user_version: an up-to-date file needs no sqlite-utils."""
 BUSY_SECONDS = 10.0
 
@@ -34,9 +35,27 @@ def explained(error: sqlite3.Error, path: Path | None) -> MailrulesError | None:
             f"the store {path} is damaged ({error})",
             help="put it aside and restore a copy; the mail on the server is untouched",
         )
-    if primary in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
-        return TemporaryError(f"the store {path} cannot be used ({error}); {_free(path)} bytes are free there")
+    if primary in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM) or (
+        primary == sqlite3.SQLITE_CANTOPEN and not _writable(path)
+    ):
+        return _not_ours(path, str(error))
+    if primary in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PROTOCOL):
+        return TemporaryError(
+            f"the store {path} cannot be used ({error}); {_free(path)} bytes are free there",
+            help="nothing is lost: what was not written down is done again by the next poll",
+        )
     return None
+
+
+def _not_ours(path: Path | None, why: str | None) -> ConfigError:
+    return ConfigError(
+        f"the store {path} cannot be written ({why})",
+        help="let the user who runs mailrules own it and its folder, or name another file as `store`",
+    )
+
+
+def _writable(path: Path | None) -> bool:
+    return path is None or (os.access(path.parent, os.W_OK) and (not path.exists() or os.access(path, os.W_OK)))
 
 
 def _free(path: Path | None) -> str:
@@ -56,7 +75,11 @@ def sentences(path: Path | None) -> Iterator[None]:
         if ours is None:
             raise
         raise ours from error
+    except (PermissionError, FileNotFoundError, NotADirectoryError, FileExistsError) as error:
+        raise _not_ours(path, error.strerror) from error
     except OSError as error:
+        if error.errno == EROFS:
+            raise _not_ours(path, error.strerror) from error
         raise TemporaryError(
             f"the store {path} cannot be used ({error.strerror or error}); {_free(path)} bytes are free there"
         ) from error
@@ -116,10 +139,7 @@ class Connection:
         try:
             with sentences(path):
                 connection.isolation_level = None
-                if _version(connection, path) < SCHEMA:
-                    raise StoreError(
-                        f"the store {path} was written by an older mailrules", help="the next `mailrules poll` takes it over"
-                    )
+                _of_today(connection, path)
         except BaseException:
             connection.close()
             raise
@@ -168,13 +188,28 @@ class Connection:
             yield
             self._run("COMMIT")
         except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+            with suppress(sqlite3.Error):  # why: where even that fails, closing the file rolls back
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
             raise
         finally:
             self._depth = 0
 
-    def _run(self, sql: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
+    @contextmanager
+    def _for_good(self) -> Iterator[None]:
+        """Let what is removed inside be written over, and not only be left to be used again."""
+        self._run("PRAGMA secure_delete=ON")
+        try:
+            yield
+        finally:
+            self._run("PRAGMA secure_delete=OFF")
+
+    def rebuild(self) -> None:
+        """Write the file anew, so that nothing is left in it of what was removed or changed at any time, and no log beside it."""
+        self._run("VACUUM")
+        self._rows("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _run(self, sql: str, values: tuple[Any, ...] | dict[str, Any] = ()) -> sqlite3.Cursor:
         with sentences(self._path):
             return self._connection.execute(sql, values)
 
@@ -189,7 +224,7 @@ class Connection:
 
 def _make(path: Path) -> None:
     if not path.parent.exists():
-        path.parent.mkdir(parents=True, mode=0o700)
+        path.parent.mkdir(mode=0o700)  # why not its parents: a disk that is not mounted must not look like a new start
     if not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
@@ -210,6 +245,13 @@ def _version(connection: sqlite3.Connection, path: Path | None) -> int:
             help="install the newer mailrules again",
         )
     return version
+
+
+def _of_today(connection: sqlite3.Connection, path: Path) -> None:
+    if _version(connection, path) < SCHEMA:
+        raise StoreError(
+            f"the store {path} was written by an older mailrules", help="the next `mailrules poll` takes it over"
+        )
 
 
 def _bring_up_to_date(connection: sqlite3.Connection, path: Path | None, now: str) -> None:

@@ -124,6 +124,22 @@ def _care(db: Any) -> None:
     )  # fmt: skip
 
 
+@STEPS(name="0004_senders")
+def _senders(db: Any) -> None:
+    text, number = str, int
+    db["senders"].create(
+        {
+            "system": text, "address": text, "level": text, "seen": number, "first_seen": text, "last_seen": text,
+            "reason": text,
+        },
+        pk=("system", "address", "level"), strict=True,
+    )  # fmt: skip
+    db["verdicts"].create({"digest": text, "result": text, "domain": text, "reason": text}, pk="digest", strict=True)
+    db["trusted"].create(
+        {"kind": text, "system": text, "value": text, "at": text}, pk=("kind", "system", "value"), strict=True
+    )
+
+
 def migrate(connection: sqlite3.Connection) -> None:
     """Apply every step that is missing; the caller holds the transaction."""
     STEPS.apply(Database(connection, execute_plugins=False))

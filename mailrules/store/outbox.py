@@ -7,6 +7,7 @@ May not live here: performing; the clock; messages and the ledger.
 from __future__ import annotations
 
 import hashlib
+import json
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -16,10 +17,12 @@ from typing import Any
 from mailrules.effects import Effect, EffectState, Outcome
 from mailrules.errors import UsageError
 from mailrules.ledger import Run
+from mailrules.redact import redacted
 from mailrules.store.database import Connection
 from mailrules.store.rows import dumps, effect_of
 
 GIVE_UP_AFTER = timedelta(days=5)
+HELD_BACK = "held back by a limit: "
 LAPSED = "state = 'claimed' AND lease <= :now"
 DUE = f"action <> 'create_task' AND ((state = 'planned' AND not_before <= :now) OR ({LAPSED}))"
 ONCE = "action = 'run_script' AND retry <> 'safe'"
@@ -131,6 +134,34 @@ class Outbox(Connection):
         claimed.sort(key=lambda row: (row["created"], row["key"]))
         return [Claim(effect=effect_of(row), attempt=row["attempts"], batch=row["batch"]) for row in claimed]
 
+    def performed_since(self, instant: str) -> list[dict[str, Any]]:
+        """Return what was sent or started after an instant: `at`, `action`, `to`; one row for the mails of one batch."""
+        rows = self._named(
+            "SELECT max(e.at) AS at, f.action, f.args FROM events e"
+            " JOIN effects f ON f.id = json_extract(e.detail, '$.effect') WHERE e.at > :instant AND (e.what = 'effect done'"
+            " OR (f.action = 'run_script' AND e.what IN ('effect failed', 'effect retry', 'effect unknown')))"
+            " GROUP BY CASE f.batch WHEN '' THEN e.id ELSE f.batch END"
+            " UNION ALL SELECT updated, action, args FROM effects WHERE state = 'unknown' AND updated > :instant",
+            instant=instant,
+        )
+        return [{"at": r["at"], "action": r["action"], "to": json.loads(r["args"]).get("to", [])} for r in rows]
+
+    def put_off(self, key: str, until: str, why: str, now: str) -> None:
+        """Let an effect wait that nobody performs now; it is not tried, so no attempt is counted."""
+        self._run(
+            "UPDATE effects SET state = 'planned', lease = '', not_before = ?, why = ?, updated = ?"
+            " WHERE key = ? AND state IN ('planned', 'claimed')",
+            (until, HELD_BACK + why, now, key),
+        )
+
+    def held_back(self) -> list[str]:
+        """Return why effects wait that a limit holds back, as sentences."""
+        rows = self._rows(
+            "SELECT DISTINCT why FROM effects WHERE state = 'planned' AND substr(why, 1, ?) = ? ORDER BY why",
+            (len(HELD_BACK), HELD_BACK),
+        )
+        return [f"{row['why']}; nothing is lost, `mailrules effects` lists what waits" for row in rows]
+
     @staticmethod
     def _batches(rows: Iterable[sqlite3.Row]) -> dict[str, str]:
         """Give notifications to the same target a batch of their own; one given before is kept, so is its Message-ID."""
@@ -149,6 +180,7 @@ class Outbox(Connection):
     ) -> None:
         """Write down what came of claims (or of effect keys). A claim that somebody else has taken since is left alone."""
         items = [done] if isinstance(done, (Claim, str)) else list(done)
+        outcome = replace(outcome, why=redacted(outcome.why), output=redacted(outcome.output))
         with self.transaction():
             for item in items:
                 key = item.effect.key if isinstance(item, Claim) else item

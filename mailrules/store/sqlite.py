@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 from mailrules.effects import Effect
 from mailrules.ledger import Ledger
 from mailrules.mail.message import MessageKey
-from mailrules.store.outbox import Outbox
+from mailrules.store.care import Care
 from mailrules.store.rows import (
     AUTHORIZATION,
     OBLIGATION,
@@ -21,6 +21,7 @@ from mailrules.store.rows import (
     StoredMessage,
     authorization_of,
     decisions_text,
+    dumps,
     event_row,
     message_of,
     notices_text,
@@ -28,6 +29,7 @@ from mailrules.store.rows import (
     row_of,
     upsert,
 )
+from mailrules.store.senders import Senders
 
 if TYPE_CHECKING:
     from mailrules.pipeline import Ingest, Reading
@@ -39,11 +41,12 @@ _PLACE = (
     "INSERT INTO places (account, mailbox, uidvalidity, uid, status, digest, reason, attempts, updated)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (account, mailbox, uidvalidity, uid) DO UPDATE SET"
     " status = excluded.status, digest = excluded.digest, reason = excluded.reason,"
-    " attempts = attempts + excluded.attempts, updated = excluded.updated WHERE status <> 'stored'"
+    " attempts = attempts + excluded.attempts, updated = excluded.updated"
+    " WHERE status NOT IN ('stored', 'quarantined', 'forgotten on request')"
 )
 
 
-class Store(Outbox):
+class Store(Care, Senders):
     """All that mailrules remembers."""
 
     _fresh: list[Effect]
@@ -135,10 +138,40 @@ class Store(Outbox):
     def pending_uids(self, account: str, mailbox: str, uidvalidity: int) -> list[int]:
         """Return the messages of a mailbox that are to be asked for again."""
         rows = self._rows(
-            "SELECT uid FROM places WHERE status = 'pending' AND account = ? AND mailbox = ? AND uidvalidity = ? ORDER BY uid",
+            "SELECT uid FROM places WHERE status IN ('pending', 'reading') AND account = ? AND mailbox = ? AND uidvalidity = ? ORDER BY uid",
             (account, mailbox, uidvalidity),
         )
         return [row[0] for row in rows]
+
+    def tries(self, account: str, mailbox: str, uidvalidity: int, uids: Iterable[int]) -> dict[int, int]:
+        """Return how often the reading of messages was begun and not ended; those never begun are left out."""
+        rows = self._rows(
+            "SELECT uid, tries FROM places WHERE account = ? AND mailbox = ? AND uidvalidity = ? AND tries > 0"
+            " AND uid IN (SELECT value FROM json_each(?))",
+            (account, mailbox, uidvalidity, dumps(list(uids))),
+        )
+        return {row[0]: row[1] for row in rows}
+
+    def begin_reading(self, keys: Iterable[MessageKey], now: str) -> None:
+        """Write down that messages are about to be read: one that kills its reader is known by it afterwards."""
+        self._many(
+            "INSERT INTO places (account, mailbox, uidvalidity, uid, status, updated, tries)"
+            " VALUES (?, ?, ?, ?, 'reading', ?, 1) ON CONFLICT (account, mailbox, uidvalidity, uid) DO UPDATE SET"
+            " status = 'reading', tries = tries + 1, updated = excluded.updated"
+            " WHERE status NOT IN ('stored', 'quarantined', 'forgotten on request')",
+            [(*_place(key), now) for key in keys],
+        )
+
+    def quarantine(self, key: MessageKey, digest: str, content: bytes, reason: str, now: str) -> None:
+        """Put a message aside unread, with its bytes; a person must look."""
+        with self.transaction():
+            self._run("INSERT INTO contents VALUES (?, ?) ON CONFLICT (digest) DO NOTHING", (digest, content))
+            self._run(_PLACE, (*_place(key), "quarantined", digest, reason, 0, now))
+
+    def quarantined(self, digest: str) -> str:
+        """Return why a message with these bytes was put aside before, "" where none was."""
+        rows = self._rows("SELECT reason FROM places WHERE status = 'quarantined' AND digest = ?", (digest,))
+        return str(rows[0][0]) if rows else ""
 
     # --- the ledger -----------------------------------------------------------------------------------------
 
@@ -172,6 +205,8 @@ class Store(Outbox):
                 [event_row(item) for item in ingest.events],
             )
             if ingest.reading is not None:
+                if not self.known(ingest.reading.digest):
+                    self.sighted(ingest.reading, now)
                 self._store_message(ingest.reading, ingest, now, reason, keep_bytes=keep_bytes)
             fresh = [effect for effect in ingest.effects if self._plan(effect, now)]
         if hasattr(self, "_fresh"):
@@ -180,7 +215,7 @@ class Store(Outbox):
 
     def _store_message(self, reading: Reading, ingest: Ingest, now: str, reason: str, *, keep_bytes: bool) -> None:
         raw, message, key = reading.raw, reading.message, reading.raw.key
-        if keep_bytes:
+        if keep_bytes and not self.known(reading.digest):  # why: what was purged or forgotten must not come back
             self._run(
                 "INSERT INTO contents VALUES (?, ?) ON CONFLICT (digest) DO NOTHING", (reading.digest, raw.content)
             )
@@ -208,18 +243,18 @@ class Store(Outbox):
 
     def needs_person(self, now: str) -> list[str]:
         """Return what only a person can put right at the instant `now`, as sentences."""
-        found = self._unconfirmed(now)
+        found = self._unconfirmed(now) + self.held_back()
         for row in self._rows("SELECT * FROM effects WHERE state IN ('unknown', 'failed') ORDER BY created, rowid"):
             what = "may or may not have happened" if row["state"] == "unknown" else "failed"
             found.append(f"{row['action']} {row['target']} of rule {row['rule']} ({row['id']}) {what}: {row['why']}")
         rows = self._rows(
-            "SELECT * FROM places WHERE status = 'unfetchable' OR (status = 'pending' AND attempts >= ?)"
+            "SELECT * FROM places WHERE status IN ('unfetchable', 'quarantined') OR (status = 'pending' AND attempts >= ?)"
             " ORDER BY account, mailbox, uidvalidity, uid",
             (PATIENCE,),
         )
-        found += [
-            f"message {r['uid']} in {r['mailbox']} of {r['account']} could not be fetched: {r['reason']}" for r in rows
-        ]
+        for r in rows:
+            what = "was put aside unread" if r["status"] == "quarantined" else "could not be fetched"
+            found.append(f"message {r['uid']} in {r['mailbox']} of {r['account']} {what}: {r['reason']}")
         return found
 
     def _unconfirmed(self, now: str) -> list[str]:

@@ -1,0 +1,218 @@
+"""`mailrules doctor`: everything that can be wrong with an installation, looked at; nothing is changed.
+
+In: a Config, the store opened to look only, the present instant, a way to try a login. Out: Findings, and how alive a poller is.
+May not live here: the clock, printing, putting anything right.
+"""
+
+from __future__ import annotations
+
+import shutil
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mailrules.config import Config
+from mailrules.errors import MailrulesError
+from mailrules.secret import exposed
+from mailrules.spine.live import load_rules, rule_texts, why_not_live
+from mailrules.store import Store
+
+if TYPE_CHECKING:
+    from mailrules.ruleset import RuleSet
+
+FREE_BYTES = 64_000_000
+BACKWARDS = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was looked at. `help` says what to do where it is not `ok`."""
+
+    check: str
+    ok: bool
+    detail: str
+    help: str = ""
+
+
+def examine(config: Config, store: Store, now: datetime, login: Callable[[str], str] | None) -> Iterator[Finding]:
+    """Look at everything; `login` tries one account, None leaves the network alone."""
+    sections: Mapping[str, Callable[[], Iterator[Finding]]] = {
+        "store": lambda: _store(store),
+        "messages": lambda: _messages(store),
+        "effects": lambda: _effects(store, now),
+        "rules": lambda: _rules(config),
+        "configuration": lambda: _settings(config),
+        "modes": lambda: _modes(config),
+        "machine": lambda: _machine(config, store, now),
+        "accounts": lambda: _accounts(config, store, login),
+    }
+    for name, section in sections.items():
+        try:
+            yield from section()
+        except MailrulesError as error:  # why: what cannot be looked at is a finding, too
+            yield Finding(check=name, ok=False, detail=str(error), help=error.help)
+
+
+def stale(config: Config, store: Store, now: datetime, most: timedelta) -> str:
+    """Return, as a sentence, which account was not read well for longer than `most`; "" where all were."""
+    beats = {row["account"]: row for row in store.heartbeats()}
+    for account in config.accounts:
+        row = beats.get(account.name)
+        if row is None or not row["succeeded"]:
+            why = f": {row['error']}" if row else ""
+            return f"account {account.name} was never read{why}"
+        age = now - datetime.fromisoformat(row["succeeded"])
+        if age < -BACKWARDS:
+            return (
+                f"account {account.name} was last read in the future ({row['succeeded'][:16]} UTC): look at the clock"
+            )
+        if age > most:
+            why = f"; since {row['failed'][:16]}: {row['error']}" if row["failed"] else "; is cron at work?"
+            return f"account {account.name} was last read {_words(age)} ago, at {row['succeeded'][:16]} UTC{why}"
+    return ""
+
+
+def _words(age: timedelta) -> str:
+    minutes = int(age.total_seconds() // 60)
+    return f"{minutes} minutes" if minutes < 120 else f"{minutes // 60} hours" if minutes < 2880 else f"{age.days} days"
+
+
+def _each(check: str, found: list[str], fine: str, help_: str) -> Iterator[Finding]:
+    if not found:
+        yield Finding(check=check, ok=True, detail=fine)
+    for sentence in found:
+        yield Finding(check=check, ok=False, detail=sentence, help=help_)
+
+
+def _store(store: Store) -> Iterator[Finding]:
+    yield from _each(
+        "store", store.damage(), "the file is whole", "stop polling, put the file aside and restore a copy of it"
+    )
+    yield from _each("invariants", store.broken(), "what must hold, holds", "report it: this is a bug of ours")
+
+
+def _messages(store: Store) -> Iterator[Finding]:
+    helps = {
+        "quarantined": "look at it in the mailbox; `mailrules doctor --read-again` tries once more, `mailrules forget {}` ends it",
+        "unfetchable": "look at it in the mailbox; `mailrules forget {}` ends it",
+    }
+    rows = store.waiting()
+    for row in rows:
+        what = f"message {row['uid']} in {row['mailbox']} of {row['account']} is {row['status']} since {row['updated'][:16]}"
+        place = f"{row['account']}/{row['mailbox']}/{row['uid']}"
+        yield Finding(
+            check="messages", ok=False, detail=f"{what}: {row['reason'] or 'a poll was stopped while it was read'}",
+            help=helps.get(row["status"], "the next poll asks for it again").format(place),
+        )  # fmt: skip
+    if not rows:
+        yield Finding(check="messages", ok=True, detail="none waits and none was put aside")
+
+
+def _effects(store: Store, now: datetime) -> Iterator[Finding]:
+    counts = {state: len(store.effects(state)) for state in ("unknown", "failed", "claimed", "planned")}
+    sentences = [s for s in store.needs_person(now.isoformat()) if not s.startswith("message ")]
+    fine = f"none failed, none is in doubt; {counts['planned'] + counts['claimed']} wait"
+    yield from _each("effects", sentences, fine, "`mailrules effects` lists them; then approve, retry or cancel")
+
+
+def _rules(config: Config) -> Iterator[Finding]:
+    try:
+        files = rule_texts(config)
+        rules = load_rules(files, config)
+        error: MailrulesError | None = why_not_live(rules, config.folder, files)
+    except MailrulesError as problem:
+        error = problem
+    if error:
+        detail = f"today's may not go live, so the last good ones are at work: {error}"
+        yield Finding(check="rules", ok=False, detail=detail, help=error.help)
+        return
+    yield Finding(check="rules", ok=True, detail=f"{len(rules.rules)} rules are live, {len(rules.tests)} tests pass")
+    yield from _missing(config, rules)
+
+
+def _missing(config: Config, rules: RuleSet) -> Iterator[Finding]:
+    """Tell what the rules need and the configuration lacks."""
+    verbs = {call.verb for rule in rules.rules for call in rule.calls}
+    if config.smtp is None and verbs & {"notify", "forward to"}:
+        yield Finding(
+            check="configuration", ok=False, detail="rules write to people, and there is no [smtp] to send by",
+            help="add [smtp] to mailrules.toml",
+        )  # fmt: skip
+
+
+def _settings(config: Config) -> Iterator[Finding]:
+    found = [
+        Finding(
+            check="configuration", ok=False,
+            detail=f"account {a.name} has no `receiver`: nobody's word about a sender is believed, and no script can be reached",
+            help='`receiver = { authserv_id = "…" }`: ask your mail provider for the name',
+        )
+        for a in config.accounts if a.receiver is None
+    ]  # fmt: skip
+    if config.world.scripts and not config.world.developers:
+        found.append(
+            Finding(
+                check="configuration", ok=False, detail="there are [scripts], and no [developers] that may reach them",
+                help="list the Developer IDs that you really work with",
+            )
+        )  # fmt: skip
+    yield from found or [Finding(check="configuration", ok=True, detail=f"{config.path} lacks nothing")]
+
+
+def _modes(config: Config) -> Iterator[Finding]:
+    from mailrules.actions.ownership import unsafe
+
+    references = [(f"account {a.name}", a.password) for a in config.accounts]
+    references += [("[smtp]", config.smtp.password)] if config.smtp and config.smtp.password else []
+    found = [f"the secret of {name}: {why}" for name, ref in references if (why := exposed(ref, config.folder))]
+    for name, script in config.world.scripts.items():
+        program = Path(script.argv[0])
+        why = unsafe(program) if program.is_file() else f"there is no {program}"
+        found += [f"script {name}: {why}"] if why else []
+    for path in (config.store, *config.store.parent.glob(f"{config.store.name}*")):
+        if path.exists() and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            found.append(f"{path} holds mail and can be read by others")
+    fine = "secrets, scripts and the store are out of others' reach"
+    yield from _each("modes", list(dict.fromkeys(found)), fine, "chmod 600 the file; own its folder yourself")
+
+
+def _machine(config: Config, store: Store, now: datetime) -> Iterator[Finding]:
+    newest = store.newest()
+    if newest and now < datetime.fromisoformat(newest) - BACKWARDS:
+        yield Finding(
+            check="clock", ok=False, detail=f"it is {now.isoformat()[:16]} UTC here, but {newest[:16]} was written down before",
+            help="set the clock: deadlines are reckoned by it",
+        )  # fmt: skip
+    else:
+        yield Finding(check="clock", ok=True, detail=f"it is {now.isoformat()[:16]} UTC")
+    free = shutil.disk_usage(config.store.parent).free
+    wanted = max(FREE_BYTES, config.max_message * 3 // 2)
+    yield Finding(
+        check="disk", ok=free >= wanted, detail=f"{free // 1_000_000} MB are free in {config.store.parent}",
+        help="" if free >= wanted else f"make room: at least {wanted // 1_000_000} MB should be free",
+    )  # fmt: skip
+
+
+def _accounts(config: Config, store: Store, login: Callable[[str], str] | None) -> Iterator[Finding]:
+    beats = {row["account"]: row for row in store.heartbeats()}
+    for account in config.accounts:
+        row = beats.get(account.name)
+        if row is None or not row["succeeded"]:
+            yield Finding(
+                check="polls", ok=False, detail=f"account {account.name} was never read", help="run `mailrules poll`"
+            )
+        else:
+            failed = f", and fails since {row['failed'][:16]}: {row['error']}" if row["failed"] else ""
+            detail = f"account {account.name} was last read at {row['succeeded'][:16]} UTC{failed}"
+            yield Finding(
+                check="polls", ok=not failed, detail=detail, help="`mailrules account test`" if failed else ""
+            )
+        if login is None:
+            continue
+        try:
+            yield Finding(check="login", ok=True, detail=login(account.name))
+        except MailrulesError as error:
+            yield Finding(check="login", ok=False, detail=str(error), help=error.help)

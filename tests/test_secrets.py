@@ -1,0 +1,196 @@
+"""Secrets stay where they are: searched for in the store, on both outputs, and in everything that is started."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mailrules import redact
+from mailrules.errors import AuthError
+from mailrules.redact import MARK, Redacting, redacted, remember
+from mailrules.secret import exposed, secret
+from tests.house import House, mail, settled
+from tests.mails import DEVELOPER, DEVELOPER_ID
+
+ROOT = Path(__file__).resolve().parent.parent
+CANARY = "correct-Horse+battery/staple"
+TOKEN = "Atzr|IwEBIPlantedRefreshTokenOfAShop1234567890"
+CLIENT = "amzn1.oa2-cs.v1.0123456789abcdef0123456789abcdef"
+RULES = """\
+rule "renew" {
+  on authorization_expiring
+  create task "Renew {{ developer }}" due 7 days before expires
+}
+
+rule "start it" {
+  on authorization_expiring
+  when trust is bound
+  run "renew"
+}
+"""
+
+
+@pytest.fixture(autouse=True)
+def nothing_known(monkeypatch):
+    monkeypatch.setattr(redact, "_KNOWN", set())
+
+
+@pytest.mark.parametrize(
+    ("before", "token", "after"),
+    [
+        ("", TOKEN, ""),
+        ("", TOKEN.replace("Atzr", "Atza"), ""),
+        ("", CLIENT, ""),
+        ("", "AKIA" + "ABCD1234ABCD1234", ""),
+        ("Authorization: Bearer ", "abcdef0123456789", ""),
+        ("https://api.shop.example/?password=", "abcd1234", "&x=1"),
+        ("", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N", ""),
+        ("", "1//0" + "gAbcdefghijklmnopqrstuv", ""),
+    ],
+)
+def test_what_has_the_shape_of_a_token_is_taken_out(before, token, after):
+    assert redacted(f"it said: {before}{token}{after} and ended") == f"it said: {before}{MARK}{after} and ended"
+
+
+def test_a_secret_that_was_fetched_is_taken_out_also_from_base64():
+    assert redacted(f"it is {CANARY}") == f"it is {CANARY}"
+    remember(CANARY)
+    blob = base64.b64encode(f"\0seller\0{CANARY}".encode()).decode()
+    assert redacted(f"it is x{CANARY}y") == f"it is x{MARK}y"
+    assert redacted(f"BAD unknown command {blob}") == f"BAD unknown command {MARK}"
+    assert (
+        redacted("an ordinary line with aGVsbG8gd29ybGQgaGVsbG8=") == "an ordinary line with aGVsbG8gd29ybGQgaGVsbG8="
+    )
+
+
+def test_a_short_password_does_not_eat_into_words_and_a_very_short_one_is_left():
+    remember("cat")
+    remember("mouse")
+    assert redacted("cat, mouse, mousetrap") == f"cat, {MARK}, mousetrap"
+
+
+def test_a_stream_lets_no_secret_through_and_is_the_stream_otherwise():
+    remember(CANARY)
+    inner = io.StringIO()
+    stream = Redacting(inner)
+    stream.writelines([f"a {CANARY}\n", "b\n"])
+    assert print("x", CANARY, file=stream) is None
+    assert inner.getvalue() == f"a {MARK}\nb\nx {MARK}\n"
+    assert stream.isatty() is False
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644, 0o620, 0o602])
+def test_a_secret_that_others_may_read_or_write_is_not_used(tmp_path, mode):
+    file = tmp_path / "password"
+    file.write_text(CANARY + "\n")
+    file.chmod(mode)
+    with pytest.raises(AuthError, match="read by others") as caught:
+        secret({"file": "password"}, tmp_path, "account shop")()
+    assert CANARY not in str(caught.value) + caught.value.help
+    assert "read by others" in exposed({"file": "password"}, tmp_path)
+
+
+def test_a_secret_in_a_folder_that_anybody_may_write_to_is_not_used(tmp_path):
+    folder = tmp_path / "open" / "inner"
+    folder.mkdir(parents=True)
+    file = folder / "password"
+    file.write_text(CANARY)
+    file.chmod(0o600)
+    assert secret({"file": "password"}, folder, "account shop")() == CANARY
+    folder.parent.chmod(0o777)
+    with pytest.raises(AuthError, match="anybody may replace"):
+        secret({"file": "password"}, folder, "account shop")()
+    folder.parent.chmod(0o1777)
+    assert secret({"file": "password"}, folder, "account shop")() == CANARY
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a file away")
+def test_a_secret_that_belongs_to_somebody_else_is_not_used(tmp_path):
+    file = tmp_path / "password"
+    file.write_text(CANARY)
+    file.chmod(0o600)
+    os.chown(file, 12345, 12345)
+    with pytest.raises(AuthError, match="somebody else"):
+        secret({"file": "password"}, tmp_path, "account shop")()
+
+
+SCRIPT = """\
+import os, sys
+with open(sys.argv[1], "w") as seen:
+    seen.write(repr(dict(os.environ)) + repr(sys.argv) + sys.stdin.read())
+    for parent in (os.getpid(), os.getppid()):
+        seen.write(open(f"/proc/{parent}/cmdline").read() if os.path.exists("/proc/self") else "")
+print("it says TOKEN and CLIENT and CANARY")
+"""
+
+
+def run(house: House, *words: str, **env: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-m", "mailrules", *words, "--config", str(house.toml)], cwd=house.folder, capture_output=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "SHOP_PASSWORD": CANARY, **env}, timeout=60,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def house(tmp_path: Path):
+    from datetime import UTC, datetime, timedelta
+
+    expires = datetime.now(UTC).date() + timedelta(days=20)
+    with settled(tmp_path, RULES, [mail(DEVELOPER, DEVELOPER_ID, expires=expires, days=20)]) as it:
+        text = SCRIPT.replace("TOKEN", TOKEN).replace("CLIENT", CLIENT).replace("CANARY", CANARY)
+        (tmp_path / "renew.py").write_text(text, encoding="utf-8")
+        it.server.password = CANARY
+        it.change("mailrules.toml", '{ file = "password" }', '{ env = "SHOP_PASSWORD" }')
+        yield it
+
+
+def assert_nowhere(house: House, *results: subprocess.CompletedProcess[bytes]) -> None:
+    stored = b"".join(path.read_bytes() for path in house.config.store.parent.iterdir())
+    said = b"".join(r.stdout + r.stderr for r in results)
+    for planted in (CANARY, TOKEN, CLIENT, base64.b64encode(CANARY.encode()).decode()[:-4]):
+        assert planted.encode() not in stored, planted
+        assert planted.encode() not in said, planted
+
+
+def test_no_secret_reaches_the_store_the_outputs_or_the_script(house):
+    polled = run(house, "poll")
+    assert (polled.returncode, polled.stderr) == (0, b"")
+    seen = (house.folder / "log").read_text(encoding="utf-8")
+    assert DEVELOPER_ID in seen
+    assert CANARY not in seen
+    (row,) = [e for e in house.store.effects() if e["action"] == "run_script"]
+    assert row["output"].strip() == f"it says {MARK} and {MARK} and {MARK}"
+    subject = next(iter(house.store.ledger().authorizations))
+    others = [run(house, *words) for words in (["config"], ["effects", "--json"], ["explain", subject], ["doctor"])]
+    assert {o.returncode for o in others} <= {0, 1}
+    assert_nowhere(house, polled, *others)
+
+
+def test_no_secret_is_in_what_a_refused_login_or_a_crash_prints(house):
+    refused = run(house, "poll", SHOP_PASSWORD=CANARY + "x")
+    assert refused.returncode == 77
+    assert CANARY.encode() not in refused.stderr
+    site = house.folder / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(
+        "import mailrules.spine.intake as intake\n"
+        "def crash(self, account, report):\n"
+        "    password = intake.secret(account.password, self.config.folder, 'x')()\n"
+        f"    raise RuntimeError('a bug with ' + password + ' and {TOKEN}')\n"
+        "intake.Intake.poll = crash\n",
+        encoding="utf-8",
+    )
+    path = os.pathsep.join([str(site), str(ROOT)])
+    crashed = run(house, "poll", PYTHONPATH=path)
+    assert crashed.returncode == 70
+    assert MARK.encode() in crashed.stderr
+    debugged = run(house, "poll", PYTHONPATH=path, MAILRULES_DEBUG="1")
+    assert b"Traceback" in debugged.stderr
+    assert MARK.encode() in debugged.stderr
+    assert_nowhere(house, refused, crashed, debugged)

@@ -1,0 +1,109 @@
+"""A process that has everything loaded and forks a poll whenever it is asked to: a kill then costs no start-up.
+
+In: a line of JSON each on stdin: start a command line, or wait for a pid. Out: a line of JSON each on stdout.
+May not live here: what is tried. The forked child runs the real command line.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import pkgutil
+import resource
+import sys
+import time
+from datetime import timedelta
+from typing import Any, NoReturn
+
+import mailrules
+
+
+def load_all() -> None:
+    for found in pkgutil.walk_packages(mailrules.__path__, "mailrules."):
+        if found.name.rpartition(".")[2] != "__main__" and not found.name.startswith("mailrules.demo"):
+            importlib.import_module(found.name)
+    for name in ("filelock", "sqlite_utils", "jinja2", "lark", "mailparser", "smtplib", "ssl", "zoneinfo"):
+        importlib.import_module(name)
+
+
+def child(order: dict[str, Any]) -> NoReturn:
+    """Become the command line that was asked for."""
+    os.setsid()
+    os.chdir(order["folder"])
+    quiet = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(quiet, 0)
+    for number, name in ((1, "out"), (2, "err")):
+        os.dup2(os.open(order[name], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), number)
+    os.environ.update(order.get("environment", {}))
+    if order.get("hold"):
+        os.close(os.open(order["hold"], os.O_RDONLY))
+    if order.get("limit"):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (order["limit"], order["limit"]))
+    code = 1
+    try:
+        sys.argv = ["mailrules", *order["words"]]
+        if order.get("ahead"):
+            later(order["words"][-1], order["ahead"])
+        from mailrules.cli import main
+
+        main()
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(bool(ended.code))
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(code)
+
+
+def later(config: str, seconds: float) -> NoReturn:
+    """Poll as if so much time had passed: the command line has no clock of its own to be set."""
+    from mailrules import app
+    from mailrules import config as configuration
+    from mailrules.cli import tell
+    from mailrules.cli.outcome import show_outcome
+    from mailrules.errors import MailrulesError
+
+    try:
+        outcome = app.poll(configuration.load(config), tell_time=lambda: app.clock() + timedelta(seconds=seconds))
+        show_outcome(outcome, as_json=False)
+    except MailrulesError as error:
+        tell(error)
+        sys.exit(error.exit_code)
+    sys.exit(outcome.exit_code)
+
+
+def wait(pid: int, seconds: float) -> int | None:
+    end = time.monotonic() + seconds
+    while True:
+        found, status = os.waitpid(pid, os.WNOHANG)
+        if found:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > end:
+            return None
+        time.sleep(0.002)
+
+
+def main() -> None:
+    load_all()
+    for line in sys.stdin:
+        order = json.loads(line)
+        if "pid" in order:
+            answer: dict[str, Any] = {"code": wait(order["pid"], order["seconds"])}
+        else:
+            pid = os.fork()
+            if not pid:
+                child(order)
+            answer = {"pid": pid}
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
