@@ -121,7 +121,7 @@ def install_dovecot() -> None:
 def main(arguments: "list[str]") -> int:
     """Run one command."""
     command, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])
-    developing = command in ("setup", "test", "lint", "bench")
+    developing = command in ("setup", "test", "lint", "bench", "torture")
     environment = {**os.environ, "PYTHONUTF8": "1"}
     for inherited in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__"):
         environment.pop(inherited, None)
@@ -140,7 +140,7 @@ def main(arguments: "list[str]") -> int:
     if command == "setup":
         return 0
     if command != "lint":
-        return hand_over(["-m", "pytest", "-q", *rest] if command == "test" else ["-m", "bench", *rest], environment)
+        return hand_over({"test": ["-m", "pytest", "-q"], "torture": ["-m", "tests.torture"]}.get(command, ["-m", "bench"]) + rest, environment)
     codes = []
     for name, linter in LINTERS:
         print(f"== {name}", flush=True)

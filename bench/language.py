@@ -13,8 +13,8 @@ from time import process_time
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from mailrules.language.check import check
-from mailrules.language.format import format_file
-from mailrules.language.parse import parse
+from mailrules.language.syntax.format import format_file
+from mailrules.language.syntax.parse import parse
 from mailrules.ruleset import load, vocabulary
 from mailrules.shipped import grammar_text, shipped_rules
 

@@ -92,7 +92,7 @@ def poll(config: Config, *, only: str | None = None, dry_run: bool = False, tell
         purge(config, store, tell_time())
         with store.transaction():
             _look_for_needs(outcome, store, tell_time)
-            beat(store, outcome, tell_time())
+            outcome.rules_changed = beat(store, outcome.reports, str(outcome.rules_error or ""), tell_time())
     return outcome
 
 

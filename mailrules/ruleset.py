@@ -13,8 +13,8 @@ from mailrules.language.ast import NoticeDefinition, Problem, Rule, RulesFile, S
 from mailrules.language.check import check
 from mailrules.language.definitions import ActionType, Definitions, FactType, Vocabulary
 from mailrules.language.index import RuleIndex
-from mailrules.language.parse import parse
 from mailrules.language.story import Test
+from mailrules.language.syntax.parse import parse
 from mailrules.notices.patterns import CompiledWording, compile_wordings
 from mailrules.templates import problem
 from mailrules.vocabulary import ACTIONS, EVENTS, FACTS, FIELD_TYPES, STATES, TRUST

@@ -138,7 +138,9 @@ def _fields(notice: Notice, rules: RuleSet) -> dict[str, Any]:
 
 
 def _types(definition: NoticeDefinition) -> dict[str, str]:
-    pieces = (p for w in definition.wordings for clause in w.clauses for pattern in clause.patterns for p in pattern.pieces)
+    pieces = (
+        p for w in definition.wordings for clause in w.clauses for pattern in clause.patterns for p in pattern.pieces
+    )
     in_place = {piece.name: piece.type for piece in pieces if isinstance(piece, Hole) and piece.type}
     return {**in_place, **{field.name.value: field.type.value for field in definition.fields}}
 

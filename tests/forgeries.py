@@ -182,7 +182,12 @@ LOOK_ALIKES = (
     "amazon.co.jp.login.example", "amazon-co-jp.top", "amazno.com", "amazon.top", "myamazon.shop",
     f"{_idn('amazón')}.com", f"{_idn('аmazon')}.com", f"{_idn('аmаzоn')}.com", f"{_idn('ɑmɑzon')}.de",
 )  # fmt: skip
-STRANGERS = ("amazon-security@hotmail.com", "amazon-payments@msn.com", "seller@evil.test", "b7x2@marketplace.amazon.com")
+STRANGERS = (
+    "amazon-security@hotmail.com",
+    "amazon-payments@msn.com",
+    "seller@evil.test",
+    "b7x2@marketplace.amazon.com",
+)
 ADDRESS_FORMS: tuple[bytes, ...] = (
     b"no-reply@amazon.com <evil@evil.test>",
     b'"Offers@amazon.de", <service@shop.test>',
@@ -282,7 +287,10 @@ def techniques(text: Text) -> Iterator[tuple[str, Technique]]:
     for name, value in (("From", f"x@{EVIL}"), ("Subject", "hello"), ("Date", "Mon, 11 Mar 2024 07:05:00 +0000"), ("To", f"x@{EVIL}"), ("Sender", EVIL), ("Message-ID", "<other@mail.example>"), ("MIME-Version", "1.0")):  # fmt: skip
         twice = f"Sender: a@{EVIL}\r\n" if name == "Sender" else ""
         yield f"two {name}", (_phish(text, exact, extra=f"{twice}{name}: {value}\r\n"), domain, FORGED, False)
-    yield "From with a space before the colon", (_phish(text, exact, extra=f"From : x@{EVIL}\r\n"), domain, FORGED, False)
+    yield (
+        "From with a space before the colon",
+        (_phish(text, exact, extra=f"From : x@{EVIL}\r\n"), domain, FORGED, False),
+    )
     yield "bare CR", (_phish(text, exact, extra=f"X-A: b\rFrom: x@{EVIL}\r\n"), domain, FORGED, False)
 
 
@@ -329,7 +337,12 @@ def address_forms(seed: int = 6, *, every: bool = False) -> Iterator[Case]:
 def proofs(profile: Profile, domain: str) -> Iterator[tuple[str, str, str]]:
     """Yield (name, header block above the mail, level) for a mail whose From is exactly `domain`."""
     field, above = profile.field, profile.above
-    good = (("spf", "pass", f"bounces.{domain}"), ("dkim", "pass", domain), ("dkim", "pass", "amazonses.com"), ("dmarc", "pass", domain))
+    good = (
+        ("spf", "pass", f"bounces.{domain}"),
+        ("dkim", "pass", domain),
+        ("dkim", "pass", "amazonses.com"),
+        ("dmarc", "pass", domain),
+    )
     passing = field(good)
     yield "genuine", above(passing), BOUND
     yield "genuine, DMARC alone", above(field((("dmarc", "pass", domain),))), BOUND

@@ -13,7 +13,7 @@ from mailrules.language import ast
 from mailrules.language.ast import ActionCall, Block, Expr, Offset, Rule, Text, Wording
 from mailrules.language.check import check
 from mailrules.language.index import RuleIndex
-from mailrules.language.parse import parse
+from mailrules.language.syntax.parse import parse
 from mailrules.notices.patterns import compile_wordings
 from mailrules.ruleset import RuleSet, vocabulary
 from mailrules.ruletests import run_tests

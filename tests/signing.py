@@ -5,8 +5,12 @@ from __future__ import annotations
 import base64
 import functools
 import random
+import time
 from collections.abc import Sequence
+from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import dkim
 
@@ -62,11 +66,19 @@ def key(bits: int = 1024, seed: int = 1) -> tuple[bytes, bytes]:
 
 
 def signed(
-    mail: bytes, domain: str = "amazon.com", *, headers: Sequence[str] = HEADERS, bits: int = 1024, **more: Any
+    mail: bytes,
+    domain: str = "amazon.com",
+    *,
+    headers: Sequence[str] = HEADERS,
+    bits: int = 1024,
+    at: datetime | None = None,
+    **more: Any,
 ) -> bytes:
-    """Return a mail with a signature on top."""
+    """Return a mail with a signature on top, made now or `at` an instant."""
     there = {line.partition(b":")[0].lower() for line in mail.partition(b"\r\n\r\n")[0].split(b"\r\n")}
     covered = [name.encode() for name in headers if name.encode() in there]
     options = {"canonicalize": (b"relaxed", b"relaxed"), **more}
-    signature = dkim.sign(mail, b"sel", domain.encode(), key(bits)[0], include_headers=covered, **options)
+    clock = SimpleNamespace(time=at.timestamp if at else time.time)
+    with mock.patch.object(dkim, "time", clock):
+        signature = dkim.sign(mail, b"sel", domain.encode(), key(bits)[0], include_headers=covered, **options)
     return bytes(signature) + mail

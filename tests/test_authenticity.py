@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from mailrules.decide.compose import Script, World
+from mailrules.decide.schedule import AccountFacts
+from mailrules.ledger import Ledger
 from mailrules.mail.auth import Receiver, authenticate, is_authserv_id
 from mailrules.mail.headers import header_fields, read_from
 from mailrules.mail.message import AuthVerdict, Message, RawMessage
@@ -15,6 +19,7 @@ from mailrules.mail.parse import parse_message
 from mailrules.notices.lookalike import brand_of, look_alike
 from mailrules.notices.notice import Notice
 from mailrules.notices.trust import not_to_confirm, once_only, with_trust
+from mailrules.pipeline import conclude
 from mailrules.pipeline import read as pipeline_read
 from mailrules.ruleset import load
 from mailrules.shipped import grammar_text, shipped_rules
@@ -241,7 +246,6 @@ def test_escapes_outside_quotes_and_unreadable_results_are_not_believed() -> Non
         rb"mx.test; dmarc=pass header.from=amazon\.com",
         b"mx.test; dmarc=pass header.from=amazon.com)",
         b"mx.test; dmarc=; dmarc=pass header.from=amazon.com",
-        b"mx.test; dmarc=pass header.from=amazon.com nonsense",
     ):
         assert verdict(b"Authentication-Results: " + value + b"\n") == "none", value
     for value in (rb'mx.test; spf=none reason="a\"; b" smtp.mailfrom=x.test; dmarc=pass header.from=amazon.com', rb"mx.test (a\) b); dmarc=pass header.from=amazon.com"):  # fmt: skip
@@ -284,7 +288,7 @@ def hub(
 
 
 def test_a_system_without_domains_believes_only_senders_that_a_person_confirmed() -> None:
-    assert RULES.errors == []
+    assert not RULES.errors
     assert hub("app@hub.example")[0] == "unverified"
     assert "mailrules trust" in hub("app@hub.example")[1]
     assert hub("app@hub.example", senders=[("hub", "hub.example")])[0] == "bound"
@@ -333,7 +337,9 @@ def test_what_came_inside_another_mail_is_unverified_whoever_sent_that() -> None
     notice = Notice(status="read", system="amazon")
     assert with_trust(message, replace(notice, forwarded=True), RULES.systems, []).trust == "unverified"
     assert with_trust(replace(message, path="1.2"), notice, RULES.systems, []).trust == "unverified"
-    assert with_trust(replace(message, forged="two"), replace(notice, forwarded=True), RULES.systems, []).trust == "forged"
+    assert (
+        with_trust(replace(message, forged="two"), replace(notice, forwarded=True), RULES.systems, []).trust == "forged"
+    )
 
 
 def test_another_text_under_a_message_id_that_was_believed_is_not_bound() -> None:
@@ -388,7 +394,13 @@ def test_domains_of_their_own_do_not_pretend(domain: str) -> None:
 
 
 def test_a_brand_is_the_label_that_people_know() -> None:
-    known = {"amazon.co.uk": "amazon", "sell.amazon.com.au": "amazon", "gs.amazon.cn": "amazon", "com": "com", "co.uk": "co"}
+    known = {
+        "amazon.co.uk": "amazon",
+        "sell.amazon.com.au": "amazon",
+        "gs.amazon.cn": "amazon",
+        "com": "com",
+        "co.uk": "co",
+    }
     assert {d: brand_of(d) for d in known} == known
 
 
@@ -463,10 +475,18 @@ def test_a_let_neither_opens_nor_shuts_the_gate() -> None:
 
 
 def test_a_mail_cannot_say_what_a_level_of_trust_means() -> None:
-    for name in ("trust", "bound"):
-        text = (
-            'system hub "Hub" {\n}\nnotice authorization_expiring of hub {\n'
-            f'  {name}: text\n  wording en {{\n    line "T: {{{name}}}"\n  }}\n}}\n'
+    def text(name: str) -> str:
+        return (
+            'system hub "Hub" {\n}\nnotice authorization_expiring of hub {\n  expires: date\n'
+            f'  {name}: text\n  wording en {{\n    subject "It ends"\n    line "T: {{{name}}}"\n    line "Until: {{expires}}"\n  }}\n}}\n'
             'rule "r" {\n  on authorization_expiring of hub\n  when trust is bound\n  run "renew"\n}\n'
         )
-        assert gate(text) != [], name
+
+    assert gate(text("bound")) == ["E016"]
+    rules = load([("g.rules", text("trust"))], grammar_text(), scripts={"renew": False})
+    facts = AccountFacts(name="shop", zone=ZoneInfo("UTC"), language="en")
+    around = World(accounts={"shop": facts}, scripts={"renew": Script(argv=("/bin/true",))})
+    content = b"From: x@evil.test\r\nSubject: It ends\r\n\r\nT: confirmed\r\nUntil: 2026-02-01\r\n"
+    reading = pipeline_read(RawMessage(source="x", content=content, received_at=WHEN, account="shop"), rules)
+    assert [n.status for n in reading.notices] == ["read"]
+    assert conclude(reading, Ledger(), rules, around, WHEN).effects == ()

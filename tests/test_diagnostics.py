@@ -74,7 +74,7 @@ def produced() -> set[str]:
     """Return every code that the source can say."""
     text = "".join(
         p.read_text(encoding="utf-8")
-        for p in [*(ROOT / "mailrules" / "language").glob("*.py"), ROOT / "mailrules" / "ruleset.py"]
+        for p in [*(ROOT / "mailrules" / "language").rglob("*.py"), ROOT / "mailrules" / "ruleset.py"]
         if not p.name.startswith("pages")
     )
     return set(re.findall(r'"([EWN][0-9]{3})"', text))

@@ -167,7 +167,12 @@ def test_a_signature_must_have_been_valid_when_the_mail_came() -> None:
     assert check(good, came=CAME + timedelta(days=400)).result == "pass"
     assert check(good, came=CAME - timedelta(days=2)).result == "none"
     head, _, rest = good.partition(b"; h=")
-    for times in (b"t=%d; x=%d" % (CAME.timestamp() - 200_000, CAME.timestamp() - 100_000), b"x=1", b"x=soon", b"t=9; x=8"):
+    for times in (
+        b"t=%d; x=%d" % (CAME.timestamp() - 200_000, CAME.timestamp() - 100_000),
+        b"x=1",
+        b"x=soon",
+        b"t=9; x=8",
+    ):
         expired = re.sub(rb"t=\d+", times, head) + b"; h=" + rest
         assert check(expired).result == "none", times
 
@@ -204,7 +209,8 @@ def test_any_bytes_have_a_verdict_that_is_no_pass(content: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "filler", [b" " * 900_000, b"\t \r\n" * 220_000, (b" " * 199 + b"x") * 4_000, b"\r\n" * 480_000 + b"x", b"x" * 1_100_000]
+    "filler",
+    [b" " * 900_000, b"\t \r\n" * 220_000, (b" " * 199 + b"x") * 4_000, b"\r\n" * 480_000 + b"x", b"x" * 1_100_000],
 )
 def test_hostile_text_costs_little(filler: bytes) -> None:
     head, _, _ = MAIL.partition(b"\r\n\r\n")
@@ -233,7 +239,9 @@ def name_server(answer: Callable[[dns.message.Message], dns.message.Message | No
             server.shutdown()
 
 
-def answering(*texts: str, rcode: dns.rcode.Rcode = dns.rcode.NOERROR) -> Callable[[dns.message.Message], dns.message.Message]:
+def answering(
+    *texts: str, rcode: dns.rcode.Rcode = dns.rcode.NOERROR
+) -> Callable[[dns.message.Message], dns.message.Message]:
     def answer(question: dns.message.Message) -> dns.message.Message:
         made = dns.message.make_response(question)
         made.set_rcode(rcode)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mailrules.language import ast
 from mailrules.language.evaluate import Leaf, evaluate, offset_date, written
-from mailrules.language.parse import parse
+from mailrules.language.syntax.parse import parse
 from mailrules.language.values import fold, fold_with_map, glob
 from mailrules.shipped import grammar_text
 

@@ -124,7 +124,9 @@ def told(capsys: pytest.CaptureFixture[str], what: str, cases: Iterable[Case]) -
     return found
 
 
-def test_phishing_in_every_technique_and_language_starts_nothing_and_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+def test_phishing_in_every_technique_and_language_starts_nothing_and_is_shown(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert told(capsys, "phishing", phishing()) == []
 
 

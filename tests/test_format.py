@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from programs import Program
 
-from mailrules.language.format import format_file
-from mailrules.language.parse import parse
-from mailrules.language.tokens import tokens
+from mailrules.language.syntax.format import format_file
+from mailrules.language.syntax.parse import parse
+from mailrules.language.syntax.tokens import tokens
 from mailrules.shipped import grammar_text, shipped_rules, shipped_text
 
 GRAMMAR = grammar_text()

@@ -14,8 +14,8 @@ import pytest
 from programs import Program, damaged
 
 from mailrules.language.ast import Problem
-from mailrules.language.parse import parse
 from mailrules.language.problems import CODES, render_problem
+from mailrules.language.syntax.parse import parse
 from mailrules.ruleset import load
 from mailrules.shipped import grammar_text, shipped_rules, shipped_text
 

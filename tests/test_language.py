@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mailrules.language import ast
-from mailrules.language.parse import parse
+from mailrules.language.checks.types import demanded_trust
 from mailrules.language.problems import render_problem
-from mailrules.language.types import demanded_trust
+from mailrules.language.syntax.parse import parse
 from mailrules.ruleset import RuleSet, load
 from mailrules.ruletests import run_tests
 from mailrules.shipped import grammar_text, shipped_rules, shipped_text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailrules.language.parse import parse
+from mailrules.language.syntax.parse import parse
 from mailrules.ruleset import load
 from mailrules.ruletests import Seen, coverage, run_tests
 from mailrules.shipped import grammar_text, shipped_rules

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mailrules.language.format import format_file
+from mailrules.language.syntax.format import format_file
 from mailrules.mail.message import RawMessage
 from mailrules.notices.notice import Notice
 from mailrules.pipeline import read

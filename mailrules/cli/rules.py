@@ -114,8 +114,8 @@ def format_rules(
     config: ConfigPath = None,
 ) -> None:
     """Put rules files into the one layout; comments stay."""
-    from mailrules.language.format import format_file
-    from mailrules.language.parse import parse
+    from mailrules.language.syntax.format import format_file
+    from mailrules.language.syntax.parse import parse
     from mailrules.shipped import grammar_text
 
     files, _, loaded, _ = sources(paths, config)

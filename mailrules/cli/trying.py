@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 
 def try_rules(
-    rules: Annotated[str, typer.Argument(metavar="RULES", help="A rules file, or a folder of them, beside the shipped notices.")],
+    rules: Annotated[
+        str, typer.Argument(metavar="RULES", help="A rules file, or a folder of them, beside the shipped notices.")
+    ],
     message: Annotated[str, typer.Argument(metavar="MESSAGE", help="One message: a file, or - for standard input.")],
     at: Annotated[
         str | None,

@@ -11,15 +11,15 @@ from dataclasses import replace
 
 from mailrules.language import ast
 from mailrules.language.ast import Problem, Rule, RulesFile, Span
-from mailrules.language.check_notices import check_notice, check_system
-from mailrules.language.check_rules import check_rule
-from mailrules.language.check_tests import check_test
+from mailrules.language.checks.lets import Lets
+from mailrules.language.checks.notices import check_notice, check_system
+from mailrules.language.checks.rules import check_rule
+from mailrules.language.checks.session import Session
+from mailrules.language.checks.stories import check_test
+from mailrules.language.checks.warnings import warnings
 from mailrules.language.definitions import Definitions, Vocabulary
-from mailrules.language.lets import Lets
-from mailrules.language.session import Session
 from mailrules.language.speller import suggestion
 from mailrules.language.story import Sample, Test
-from mailrules.language.warnings import warnings
 
 
 def check(files: Sequence[RulesFile], vocabulary: Vocabulary) -> tuple[Definitions, tuple[Problem, ...]]:

@@ -16,7 +16,6 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
@@ -85,6 +84,8 @@ class Reader:
         return self._apart(raw, signature)
 
     def _apart(self, raw: RawMessage, signature: AuthVerdict | None) -> Reading:
+        import tempfile
+
         limits = self.limits
         task = {
             "rules": list(self.rules.sources.items()), "source": raw.source, "received_at": raw.received_at.isoformat(),

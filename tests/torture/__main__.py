@@ -22,6 +22,11 @@ from tests.torture.table import Row, shown
 SHOWN = 3
 
 
+def say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="run.py torture", description=__doc__.split("\n")[0])
     parser.add_argument("--seconds", type=float, default=120, help="divided over all classes (default: 120)")
@@ -37,14 +42,19 @@ def main() -> int:
     if unknown:
         parser.error(f"there is no class {', '.join(sorted(unknown))}; --list names them")
     if words.list:
-        print("\n".join(f"{f.name:14} {f.row}" for f in chosen))
+        say("\n".join(f"{f.name:14} {f.row}" for f in chosen))
         return 0
     seed = words.seed if words.seed is not None else random.SystemRandom().randrange(10**6)
-    print(f"torture: seed {seed}; the mailbox is {'Dovecot' if dovecot_available() else 'our own server: Dovecot is NOT here'}", flush=True)
+    print(
+        f"torture: seed {seed}; the mailbox is {'Dovecot' if dovecot_available() else 'our own server: Dovecot is NOT here'}",
+        flush=True,
+    )
     each = None if words.full or words.point else words.seconds * words.jobs / len(chosen)
     rows = []
     began = time.monotonic()
-    with ProcessPoolExecutor(words.jobs, mp_context=multiprocessing.get_context("spawn"), max_tasks_per_child=1) as pool:
+    with ProcessPoolExecutor(
+        words.jobs, mp_context=multiprocessing.get_context("spawn"), max_tasks_per_child=1
+    ) as pool:
         waiting = [pool.submit(tried, f.name, seed, each, words.point) for f in chosen]
         for fault, done in zip(chosen, waiting, strict=True):
             try:
@@ -52,11 +62,11 @@ def main() -> int:
             except Exception as error:
                 row = Row(fault.name, fault.row, failures=[((), [f"?? {type(error).__name__}: {error}"])])
             rows.append(row)
-            print(row.line(), flush=True)
+            say(row.line())
             for point, broken in row.failures[:SHOWN]:
                 again = f"python3 run.py torture --seed {seed} --only {row.name} --point '{point}'"
-                print("    " + "\n    ".join([again, *broken[:4]]), flush=True)
-    print(shown(rows, seed, str(timedelta(seconds=round(time.monotonic() - began)))))
+                say("    " + "\n    ".join([again, *broken[:4]]))
+    say(shown(rows, seed, str(timedelta(seconds=round(time.monotonic() - began)))))
     return 1 if any(row.failures for row in rows) or not any(row.tried for row in rows) else 0
 
 

@@ -168,7 +168,8 @@ class Trial:
             os.kill(running.pid, signal.SIGKILL)
             self.bench.zygote.ask(pid=running.pid, seconds=10)
         out, err = (
-            p.read_text(encoding="utf-8", errors="surrogateescape") if p.is_file() else "" for p in (running.out, running.err)
+            p.read_text(encoding="utf-8", errors="surrogateescape") if p.is_file() else ""
+            for p in (running.out, running.err)
         )
         ended = Ended(code, out, err, time.monotonic() - running.began, limit)
         if count:
@@ -205,7 +206,9 @@ class Trial:
         """Tell whether something is still to be done: reads the store by itself."""
         try:
             with contextlib.closing(sqlite3.connect(f"file:{self.store}?mode=ro", uri=True)) as store:
-                effects = store.execute("SELECT count(*) FROM effects WHERE state IN ('planned', 'claimed')").fetchone()[0]
+                effects = store.execute(
+                    "SELECT count(*) FROM effects WHERE state IN ('planned', 'claimed')"
+                ).fetchone()[0]
                 places = store.execute("SELECT count(*) FROM places WHERE status = 'pending'").fetchone()[0]
         except sqlite3.Error:
             return True

@@ -111,7 +111,9 @@ def _ends(found: Evidence) -> Iterator[str]:
             yield f"I7 a poll took {ended.seconds:.0f} s, allowed are {ended.limit:.0f}"
     for line in found.left:
         yield f"I7 a process was left behind: {line}"
-    if found.secret and any(found.secret in path.read_bytes() for path in found.store.parent.glob("*") if path.is_file()):
+    if found.secret and any(
+        found.secret in path.read_bytes() for path in found.store.parent.glob("*") if path.is_file()
+    ):
         yield "I6 the password stands beside or in the store"
 
 
@@ -131,7 +133,9 @@ def _kept(found: Evidence, store: sqlite3.Connection) -> Iterator[str]:
             yield f"I1 the stored bytes {digest[:12]} are not what they were"
     places = {
         row["uid"]: row
-        for row in store.execute("SELECT uid, status, digest, reason FROM places WHERE uidvalidity = ?", (found.validity,))
+        for row in store.execute(
+            "SELECT uid, status, digest, reason FROM places WHERE uidvalidity = ?", (found.validity,)
+        )
     }
     for uid, content in found.listing.items():
         place = places.get(uid)

@@ -29,7 +29,19 @@ UNREMARKABLE = {
     "mmap", "munmap", "mprotect", "brk", "rt_sigaction", "rt_sigprocmask", "getpid", "gettid", "getuid", "geteuid", "getrandom",
     "madvise", "futex", "clock_gettime", "getegid", "getgid", "sched_yield", "restart_syscall", "rt_sigreturn",
 }  # fmt: skip
-OF_THE_DISK = ("pwrite64", "fdatasync", "fsync", "ftruncate", "openat", "write", "fcntl", "pread64", "unlink", "mkdir", "rename")
+OF_THE_DISK = (
+    "pwrite64",
+    "fdatasync",
+    "fsync",
+    "ftruncate",
+    "openat",
+    "write",
+    "fcntl",
+    "pread64",
+    "unlink",
+    "mkdir",
+    "rename",
+)
 
 
 # --- kills ----------------------------------------------------------------------------------------------------------
@@ -112,7 +124,10 @@ def no_ptrace() -> str:
     if not has("strace"):
         return "strace is not installed"
     done = subprocess.run(
-        ["strace", "-o", os.devnull, "-e", "inject=getpid:error=EIO", "true"], capture_output=True, text=True, check=False
+        ["strace", "-o", os.devnull, "-e", "inject=getpid:error=EIO", "true"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return "" if done.returncode == 0 else f"strace is not allowed here: {done.stderr.strip()[:100]}"
 
@@ -122,7 +137,9 @@ def straced(trial: Trial, *options: str) -> Ended:
     hold = trial.folder / "hold"
     os.mkfifo(hold)
     running = trial.start(hold=hold)
-    with subprocess.Popen(["strace", "-qq", *options, "-p", str(running.pid)], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as strace:
+    with subprocess.Popen(
+        ["strace", "-qq", *options, "-p", str(running.pid)], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as strace:
         status = Path(f"/proc/{running.pid}/status")
         for _ in range(2000):
             if "TracerPid:\t0\n" not in status.read_text(encoding="ascii", errors="replace"):
@@ -176,6 +193,7 @@ def disk_calls(*errors: str) -> Any:
 def error_at_call(trial: Trial, point: Point) -> None:
     name, n, error = point
     trial.crashed()  # why: what could not be written down may be done again where that is declared
+    trial.codes |= {70} if name == "pread64" else set()  # SQLite itself calls a page that cannot be read damaged
     straced(
         trial, "-o", os.devnull, *of_store(trial), "-e", f"trace={name}", "-e", f"inject={name}:error={error}:when={n}"
     )
@@ -233,20 +251,23 @@ def read_only(trial: Trial, point: Point) -> None:
     with small_disk(trial, 8192) as state:
         if before:
             remount(state, "ro")
-            ended = trial.poll()
-            assert_code(trial, ended, 75)
+            trial.codes |= {78}
+            assert_code(trial, trial.poll(), 75, 78)
             remount(state, "rw")
         else:
+            trial.codes |= {78}
             trial.poll()
             remount(state, "ro")
-            trial.poll()
+            assert_code(trial, trial.poll(), 75, 78)
             remount(state, "rw")
 
 
 def assert_code(trial: Trial, ended: Ended, *codes: int) -> None:
     """Hold one poll to its exit code: a wrong one is turned into one that the checker refuses."""
     if ended.code not in codes:
-        trial.ends.append(Ended(1, ended.out, f"expected {codes}, was {ended.code}: {ended.err}", ended.seconds, ended.limit))
+        trial.ends.append(
+            Ended(1, ended.out, f"expected {codes}, was {ended.code}: {ended.err}", ended.seconds, ended.limit)
+        )
 
 
 def locked(trial: Trial, point: Point) -> None:

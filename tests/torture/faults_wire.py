@@ -101,7 +101,9 @@ def nil_body(answer: bytes) -> bytes:
     return answer[: found.start()] + b"BODY[] NIL" + answer[found.end() + int(found[2]) :]
 
 
-STORM = b"* 900 EXISTS\r\n* 2 EXPUNGE\r\n* 1 FETCH (FLAGS (\\Seen))\r\n* OK [ALERT] storm\r\n* 17 RECENT\r\n* FLAGS ()\r\n"
+STORM = (
+    b"* 900 EXISTS\r\n* 2 EXPUNGE\r\n* 1 FETCH (FLAGS (\\Seen))\r\n* OK [ALERT] storm\r\n* 17 RECENT\r\n* FLAGS ()\r\n"
+)
 FETCH, SEARCH, EXAMINE = b"UID FETCH", b"UID SEARCH", b"EXAMINE"
 LIES: dict[str, Lie | Callable[[], Lie]] = {
     "nothing fetched": lambda: on(FETCH, lambda _, a: tagged(a)),
@@ -116,7 +118,9 @@ LIES: dict[str, Lie | Callable[[], Lie]] = {
     "NIL body": lambda: on(FETCH, lambda _, a: nil_body(a)),
     "empty body": lambda: on(FETCH, lambda _, a: nil_body(a).replace(b"NIL", b'""')),
     "no date": lambda: on(FETCH, lambda _, a: re.sub(rb'INTERNALDATE "[^"]*"', b"INTERNALDATE NIL", a)),
-    "odd date": lambda: on(FETCH, lambda _, a: re.sub(rb'INTERNALDATE "[^"]*"', b'INTERNALDATE "99-Foo-0000 77:00:00 +9999"', a)),
+    "odd date": lambda: on(
+        FETCH, lambda _, a: re.sub(rb'INTERNALDATE "[^"]*"', b'INTERNALDATE "99-Foo-0000 77:00:00 +9999"', a)
+    ),
     "literal too long": lambda: on(FETCH, lambda _, a: first_literal(a, lambda n: n + 11)),
     "literal too short": lambda: on(FETCH, lambda _, a: first_literal(a, lambda n: max(0, n - 11))),
     "literal of 4 GB": lambda: on(FETCH, lambda _, a: first_literal(a, lambda _n: 2**32)),

@@ -176,7 +176,11 @@ CHANGES: Mapping[str, tuple[str, str, str]] = {
     "wrong password": ("password", "p", "q"),
     "wrong user": ("mailrules.toml", '"seller"', '"nobody"'),
     "no smtp server": ("mailrules.toml", '[smtp]\nhost = "127.0.0.1"', '[smtp]\nhost = "nowhere.invalid"'),
-    "no imap server": ("mailrules.toml", '[accounts.shop]\nhost = "127.0.0.1"', '[accounts.shop]\nhost = "nowhere.invalid"\n#'),
+    "no imap server": (
+        "mailrules.toml",
+        '[accounts.shop]\nhost = "127.0.0.1"',
+        '[accounts.shop]\nhost = "nowhere.invalid"\n#',
+    ),
     "no mailbox": ("mailrules.toml", 'fetch = "all"', 'fetch = "all"\nmailboxes = ["Nowhere"]'),
     "candidates only": ("mailrules.toml", 'fetch = "all"', 'fetch = "candidates"'),
     "other zone": ("mailrules.toml", 'timezone = "UTC"', 'timezone = "Pacific/Kiritimati"'),
@@ -277,7 +281,7 @@ SCRIPTS: Mapping[str, tuple[str, bool]] = {
     "hangs": ("sleep 60\n", False),
     "ignores TERM": ("trap '' TERM\nwhile :; do sleep 1; done\n", False),
     "daemon": ('setsid sh -c "sleep 60; : $0 $1" >/dev/null 2>&1 &\nexit 0\n', True),
-    "daemon of a daemon": ('setsid sh -c "setsid sh -c \'sleep 60; : $1\' & exit 0" & \nexit 0\n', True),
+    "daemon of a daemon": ("setsid sh -c \"setsid sh -c 'sleep 60; : $1' & exit 0\" & \nexit 0\n", True),
     "keeps our pipe": ('sh -c "sleep 60; : $1" &\nexit 0\n', True),
     "closes its output": ("exec >&- 2>&-\nexit 0\n", True),
     "binary": ("head -c 100000 /dev/urandom\nexit 0\n", True),
@@ -383,10 +387,14 @@ COSTLY: Mapping[str, Callable[[], bytes]] = {
     "many addresses": lambda: b"From: a@b.example\r\nTo: " + b"a@b.example, " * 50_000 + b"\r\n\r\nx",
     "many header fields": lambda: HEAD + b"X-Y: z\r\n" * 100_000 + b"\r\nx",
     "one huge field": lambda: HEAD + b"X-Y: " + b"z" * 3_000_000 + b"\r\n\r\nx",
-    "many parts": lambda: HEAD + b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n' + b"--b\r\n\r\n\r\n" * 100_000 + b"--b--\r\n",
+    "many parts": lambda: (
+        HEAD + b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n' + b"--b\r\n\r\n\r\n" * 100_000 + b"--b--\r\n"
+    ),
     "deep": lambda: deep(5000),
     "nested mails": lambda: HEAD + b"Content-Type: message/rfc822\r\n\r\n" * 5000 + b"\r\nx",
-    "RFC 2231": lambda: HEAD + b"Content-Type: text/plain" + b"".join(b";\r\n a*%d=x" % n for n in range(20_000)) + b"\r\n\r\nx",
+    "RFC 2231": lambda: (
+        HEAD + b"Content-Type: text/plain" + b"".join(b";\r\n a*%d=x" % n for n in range(20_000)) + b"\r\n\r\nx"
+    ),
     "RFC 2047": lambda: b"From: a@b.example\r\nSubject: " + b"=?utf-8?q?=41?= " * 30_000 + b"\r\n\r\nx",
     "tags": lambda: HEAD + b"Content-Type: text/html\r\n\r\n" + b"<div>" * 200_000,
     "tables": lambda: HEAD + b"Content-Type: text/html\r\n\r\n" + b"<table><tr><td>" * 30_000 + b"x",
@@ -412,17 +420,29 @@ def tricks(trial: Trial, point: Point) -> None:
     sender = b"From: Amazon Seller Central <seller-notification@amazon.com>"
     made = {
         "look-alike": lambda: content.replace(b"@amazon.com", b"@arnazon.com"),
-        "stamped look-alike": lambda: b"Authentication-Results: mx.shop.example; dmarc=pass header.from=arnazon.com\r\n"
-        + content.replace(b"@amazon.com", b"@arnazon.com"),
+        "stamped look-alike": lambda: (
+            b"Authentication-Results: mx.shop.example; dmarc=pass header.from=arnazon.com\r\n"
+            + content.replace(b"@amazon.com", b"@arnazon.com")
+        ),
         "two From": lambda: content.replace(sender, sender + b"\r\nFrom: x@evil.example"),
         "two addresses": lambda: content.replace(b"<seller", b"<x@evil.example>, <seller"),
-        "foreign stamp": lambda: b"Authentication-Results: mx.evil.example; dmarc=pass header.from=amazon.com\r\n" + content,
-        "stamp below": lambda: b"Authentication-Results: mx.shop.example; dmarc=fail header.from=amazon.com\r\n"
-        b"Authentication-Results: mx.shop.example; dmarc=pass header.from=amazon.com\r\n" + content,
-        "in a comment": lambda: b"Authentication-Results: mx.shop.example; dmarc=fail (dmarc=pass) header.from=amazon.com\r\n" + content,
-        "other domain": lambda: b"Authentication-Results: mx.shop.example; dmarc=pass header.from=evil.example\r\n" + content,
+        "foreign stamp": lambda: (
+            b"Authentication-Results: mx.evil.example; dmarc=pass header.from=amazon.com\r\n" + content
+        ),
+        "stamp below": lambda: (
+            b"Authentication-Results: mx.shop.example; dmarc=fail header.from=amazon.com\r\n"
+            b"Authentication-Results: mx.shop.example; dmarc=pass header.from=amazon.com\r\n" + content
+        ),
+        "in a comment": lambda: (
+            b"Authentication-Results: mx.shop.example; dmarc=fail (dmarc=pass) header.from=amazon.com\r\n" + content
+        ),
+        "other domain": lambda: (
+            b"Authentication-Results: mx.shop.example; dmarc=pass header.from=evil.example\r\n" + content
+        ),
         "display name": lambda: content.replace(sender, b'From: "seller-notification@amazon.com" <x@evil.example>'),
-        "unknown developer": lambda: b"Authentication-Results: mx.shop.example; dmarc=pass header.from=amazon.com\r\n" + content,
+        "unknown developer": lambda: (
+            b"Authentication-Results: mx.shop.example; dmarc=pass header.from=amazon.com\r\n" + content
+        ),
         "lookalike domain": lambda: lookalike(trial.world.today)[0],
     }[how]()
     bad_mails(trial, [made])

@@ -145,12 +145,17 @@ def small(today: date) -> World:
     return World("small", today, mails, (mails[0][0], mails[2][0]), (one, unproven))
 
 
-def house(today: date, size: int = 40, seed: int = 1) -> World:
+def house(today: date, size: int = 24, seed: int = 1) -> World:
     """Return a mailbox with all that a mailbox has: notices in several forms, reminders, tricks, ordinary and bad mail."""
     one, two, near, unproven = cases(today)
     found = [notice(one, form, 30) for form in FORMS]
     found += [notice(one, "plain", days) for days in (44, 37)]
-    found += [notice(two, "html", 29), notice(near, "multipart", 15), notice(near, "base64", 22), notice(unproven, "plain", 28)]
+    found += [
+        notice(two, "html", 29),
+        notice(near, "multipart", 15),
+        notice(near, "base64", 22),
+        notice(unproven, "plain", 28),
+    ]
     noon = datetime.combine(today - timedelta(days=3), time(12), UTC)
     rest = [(content, noon) for content in malformed(today)]
     source = ordinary(seed, today)

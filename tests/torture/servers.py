@@ -79,6 +79,7 @@ class RealMailbox:
         for path in self.server.maildir.glob("dovecot*"):
             path.unlink()
         time.sleep(1.05)  # why: UIDVALIDITY is a time in seconds
+
     def snapshot(self) -> dict[str, bytes]:
         return {f"{path.parent.name}/{path.name}": path.read_bytes() for path in self._files()}
 

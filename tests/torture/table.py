@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-HEAD = f"{'class':14} {'row':8} {'tried':>6} {'of':>6} {'lost':>5} {'twice':>6} {'shown':>6} {'other':>6} {'slowest':>8}"
+HEAD = (
+    f"{'class':14} {'row':8} {'tried':>6} {'of':>6} {'lost':>5} {'twice':>6} {'shown':>6} {'other':>6} {'slowest':>8}"
+)
 
 
 @dataclass

@@ -10,7 +10,7 @@ from typing import Any
 
 from mailrules.language import story
 from mailrules.language.ast import Name, Text
-from mailrules.language.build_values import ValueBuilder, kind_of
+from mailrules.language.syntax.build_values import ValueBuilder, kind_of
 
 
 class TestBuilder(ValueBuilder):

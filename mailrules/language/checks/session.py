@@ -9,8 +9,8 @@ import re
 
 from mailrules.language import ast
 from mailrules.language.ast import Problem, Rule, Span
+from mailrules.language.checks.lets import Lets
 from mailrules.language.definitions import FactType, Vocabulary
-from mailrules.language.lets import Lets
 from mailrules.language.story import Sample, Test
 
 _ABOUT_NAMES = frozenset({"E010", "E011", "E012", "E022", "E030", "E033"})

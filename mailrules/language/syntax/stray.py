@@ -11,7 +11,7 @@ import unicodedata
 from dataclasses import replace
 
 from mailrules.language.ast import Problem, Span
-from mailrules.language.tokens import Token, tokens
+from mailrules.language.syntax.tokens import Token, tokens
 
 _SUSPECT = re.compile(r"[^\n\t -~]|[';`]")
 _CURLY_END = re.compile(r"[“”„‟«»」』＂]\s*(?:#.*|,.*)?$")

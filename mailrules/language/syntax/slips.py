@@ -11,10 +11,10 @@ import re
 from dataclasses import dataclass
 
 from mailrules.language.ast import Problem, Span
-from mailrules.language.blocks import BLOCKS, Chunk, Row
-from mailrules.language.shapes import ASSIGNED, FOREIGN, HEADS, PHRASES, RUNG, RUNG_WITHOUT_COLON, SHAPES, STARTS
 from mailrules.language.speller import meant
-from mailrules.language.tokens import Token
+from mailrules.language.syntax.blocks import BLOCKS, Chunk, Row
+from mailrules.language.syntax.shapes import ASSIGNED, FOREIGN, HEADS, PHRASES, RUNG, RUNG_WITHOUT_COLON, SHAPES, STARTS
+from mailrules.language.syntax.tokens import Token
 
 _WORDS_OF_CONDITIONS = (
     "is",

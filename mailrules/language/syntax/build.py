@@ -10,9 +10,9 @@ from typing import Any
 
 from mailrules.language import ast
 from mailrules.language.ast import Name, Text
-from mailrules.language.build_rules import RuleBuilder
-from mailrules.language.build_tests import TestBuilder
-from mailrules.language.build_values import kind_of
+from mailrules.language.syntax.build_rules import RuleBuilder
+from mailrules.language.syntax.build_tests import TestBuilder
+from mailrules.language.syntax.build_values import kind_of
 
 
 class Builder(RuleBuilder, TestBuilder):

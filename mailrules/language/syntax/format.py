@@ -7,8 +7,8 @@ a file that cannot be read comes back as it is.
 
 from __future__ import annotations
 
-from mailrules.language.parse import parse
-from mailrules.language.tokens import Token, tokens
+from mailrules.language.syntax.parse import parse
+from mailrules.language.syntax.tokens import Token, tokens
 
 _LEVEL = "  "
 

@@ -12,10 +12,10 @@ from dataclasses import replace
 
 from mailrules.language import ast
 from mailrules.language.ast import ActionCall, Expr, Name, Rule, Text
+from mailrules.language.checks.session import Session
+from mailrules.language.checks.types import check_condition, demanded_trust, type_of_anchor
 from mailrules.language.definitions import ActionType, FactType
-from mailrules.language.session import Session
 from mailrules.language.speller import suggestion
-from mailrules.language.types import check_condition, demanded_trust, type_of_anchor
 
 _TEMPLATE_PART = re.compile(r"\{\{(.*?)\}\}|\{%(.*?)%\}", re.DOTALL)
 _NOT_NAMES = re.compile(r"'[^']*'|\"[^\"]*\"|\|[ \t]*[A-Za-z_]+")

@@ -12,7 +12,7 @@ from math import prod
 
 from mailrules.language import ast
 from mailrules.language.ast import Span
-from mailrules.language.session import Session
+from mailrules.language.checks.session import Session
 from mailrules.language.speller import meant, suggestion
 
 MAX_WAYS = 32

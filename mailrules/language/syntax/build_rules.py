@@ -10,8 +10,8 @@ from typing import Any
 
 from mailrules.language import ast
 from mailrules.language.ast import Name, Text
-from mailrules.language.build_values import ValueBuilder, kind_of
 from mailrules.language.speller import meant
+from mailrules.language.syntax.build_values import ValueBuilder, kind_of
 
 _TRIGGERS = ("on", "while")
 

@@ -23,10 +23,10 @@ from mailrules.language.ast import (
     Span,
     Text,
 )
-from mailrules.language.contradictions import clashes
+from mailrules.language.checks.contradictions import clashes
+from mailrules.language.checks.session import Session
+from mailrules.language.checks.types import demanded_trust
 from mailrules.language.definitions import Definitions
-from mailrules.language.session import Session
-from mailrules.language.types import demanded_trust
 
 _EXPECTED = {"create task": "task", "notify": "notify", "forward to": "forward", "run": "run"}
 _DEADLINE = re.compile(r"\{[{%].*\b(?:expires|days_left)\b.*[%}]\}", re.DOTALL)

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mailrules.language.ast import Name, Span
-from mailrules.language.session import Session
+from mailrules.language.checks.session import Session
+from mailrules.language.checks.types import is_time_zone
 from mailrules.language.speller import meant, suggestion
 from mailrules.language.story import Moment, Test
-from mailrules.language.types import is_time_zone
 
 _SHOWN = {"task": "a task", "run": "a run", "authorization": "an authorization"}
 _EXPECTED_ELSEWHERE = {

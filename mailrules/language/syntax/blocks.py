@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from mailrules.language.ast import Problem, Span
-from mailrules.language.shapes import STARTS
 from mailrules.language.speller import meant
-from mailrules.language.tokens import Token, tokens
+from mailrules.language.syntax.shapes import STARTS
+from mailrules.language.syntax.tokens import Token, tokens
 
 MAX_CHARACTERS = 1_000_000
 MAX_DEPTH = 64

@@ -15,11 +15,11 @@ from lark.exceptions import UnexpectedInput, UnexpectedToken
 
 from mailrules.language import ast
 from mailrules.language.ast import Problem, RulesFile, Span
-from mailrules.language.blocks import MAX_CHARACTERS, Chunk, Row, split
-from mailrules.language.build import Builder
-from mailrules.language.slips import Stop, explain
-from mailrules.language.stray import mend
-from mailrules.language.tokens import hides_a_block
+from mailrules.language.syntax.blocks import MAX_CHARACTERS, Chunk, Row, split
+from mailrules.language.syntax.build import Builder
+from mailrules.language.syntax.slips import Stop, explain
+from mailrules.language.syntax.stray import mend
+from mailrules.language.syntax.tokens import hides_a_block
 
 MAX_TREE = 200
 MAX_PROBLEMS = 200  # of one file: nobody reads on
