@@ -187,7 +187,7 @@ def _build(path: Path, data: dict[str, Any], problems: Problems) -> Config:
     accounts = []
     for name, table in problems.take("", data, "accounts", dict, {}).items():
         if isinstance(table, dict):
-            accounts.append(_account(problems, name, table, zone, language))
+            accounts.append(_account(problems, name, table, zone, language, path.parent))
         else:
             problems.add(f"accounts.{name}", f"[accounts.{name}] must be a table")
     if not data.get("accounts"):
@@ -303,7 +303,9 @@ def _password(problems: Problems, where: str, value: object) -> Mapping[str, Any
     return value
 
 
-def _account(problems: Problems, name: str, table: dict[str, Any], zone: ZoneInfo, language: str) -> Account:
+def _account(
+    problems: Problems, name: str, table: dict[str, Any], zone: ZoneInfo, language: str, folder: Path
+) -> Account:
     where = f"accounts.{name}"
     problems.unknown(where, table, ACCOUNT)
     host = problems.take(where, table, "host", str, "", required=True)
@@ -328,7 +330,7 @@ def _account(problems: Problems, name: str, table: dict[str, Any], zone: ZoneInf
         user=problems.take(where, table, "user", str, "", required=True),
         password=_password(problems, where, table.get("password")),
         mailboxes=tuple(problems.take(where, table, "mailboxes", list, ["INBOX"])), facts=facts, fetch=fetch,
-        receiver=_receiver(problems, where, table.get("receiver")), ca_file=problems.take(where, table, "ca_file", str),
+        receiver=_receiver(problems, where, table.get("receiver")), ca_file=_ca_file(problems, where, table, folder),
     )  # fmt: skip
 
 
@@ -380,15 +382,15 @@ def _smtp(problems: Problems, table: dict[str, Any], folder: Path) -> Smtp:
     sender = problems.take("smtp", table, "from", str, "", required=True)
     if sender:
         address(problems, "smtp.from", sender)
-    user, ca_file = (problems.take("smtp", table, key, str) for key in ("user", "ca_file"))
+    user = problems.take("smtp", table, "user", str)
     return Smtp(
         host=host, tls=tls, port=_port(problems, "smtp", table, SMTP_PORTS[tls]), sender=sender, user=user,
         password=_password(problems, "smtp", table.get("password")) if user else None,
         timeout=seconds(problems, "smtp.timeout", table.get("timeout"), 60.0),
-        ca_file=str(folder / Path(ca_file).expanduser()) if ca_file else None,
+        ca_file=_ca_file(problems, "smtp", table, folder),
     )  # fmt: skip
 
 
-def _ca_file(problems: Problems, table: dict[str, Any], folder: Path) -> str | None:
-    given = problems.take("smtp", table, "ca_file", str)
+def _ca_file(problems: Problems, where: str, table: dict[str, Any], folder: Path) -> str | None:
+    given = problems.take(where, table, "ca_file", str)
     return str(folder / Path(given).expanduser()) if given else None

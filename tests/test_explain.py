@@ -80,7 +80,8 @@ def saved(house: House) -> str:
 
 def test_rules_that_fire_come_first_and_then_the_nearest_miss(house: House) -> None:
     row = explained(house, saved(house))
-    assert [(r["rule"], r["fired"], r["failed"]) for r in row["rules"]] == [
+    own = [r for r in row["rules"] if r["rule"] != "look at what could not be read"]  # that one is shipped
+    assert [(r["rule"], r["fired"], r["failed"]) for r in own] == [
         ("fires", True, 0),
         ("ladder", True, 0),
         ("a near miss", False, 1),

@@ -22,7 +22,7 @@ from mailrules.errors import UsageError
 from mailrules.shipped import shipped_text
 from mailrules.store import Store
 
-USER, PASSWORD = "seller@demo.example", "demo"
+USER, PASSWORD = "seller@demo.example", "only-for-this-demo"
 
 SCRIPT = """\
 import sys

@@ -111,16 +111,14 @@ def _results(segments: Sequence[str]) -> list[tuple[str, str, dict[str, str]]] |
         if method is None or method[1] not in ("dkim", "dmarc"):
             continue
         normal = _UNREGISTERED.sub("", segment)
-        parsed = _FEATURES.parse(f"Authentication-Results: receiver.invalid; {normal}").results
-        if len(parsed) != 1:
-            return None
+        (parsed,) = _FEATURES.parse(f"Authentication-Results: receiver.invalid; {normal}").results
         properties: dict[str, str] = {}
-        for item in parsed[0].properties:
+        for item in parsed.properties:
             key = f"{item.type}.{item.name}".lower()
             if key in properties:
                 return None
             properties[key] = str(item.value or "").strip().lower()
-        out.append((method[1], str(parsed[0].result).lower(), properties))
+        out.append((method[1], str(parsed.result).lower(), properties))
     return out
 
 

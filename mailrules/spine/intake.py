@@ -217,16 +217,17 @@ class Intake:
         self.store.begin_reading([key for _, key, _ in documents], now)
         readings = []  # why here: nothing is parsed while the store is held
         for raw, key, reason in documents:
-            signature = self._anchors.signature(raw, self.config.account(raw.account))
-            if later := to_wait_for(signature, raw.received_at, self.clock()):
-                self.store.pending(key, later, now)
-                continue
             digest = hashlib.sha256(raw.content).hexdigest()
             why = self.store.quarantined(digest)
             if not why and tried >= TRIES - 1:
                 why = f"mailrules was stopped {tried} times while it read this message"
             try:
                 if not why:
+                    signature = self._anchors.signature(raw, self.config.account(raw.account))
+                    if later := to_wait_for(signature, raw.received_at, self.clock()):
+                        self.store.pending(key, later, now)
+                        self.store.reading_ended(key)
+                        continue
                     readings.append((reader.read(raw, signature=signature, apart=tried > 0), reason))
             except UnreadableError as error:
                 why = str(error)

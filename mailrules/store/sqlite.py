@@ -162,6 +162,12 @@ class Store(Care, Senders):
             [(*_place(key), now) for key in keys],
         )
 
+    def reading_ended(self, key: MessageKey) -> None:
+        """Write down that nobody died of a message that nevertheless has to wait: its tries count from none again."""
+        self._run(
+            "UPDATE places SET tries = 0 WHERE account = ? AND mailbox = ? AND uidvalidity = ? AND uid = ?", _place(key)
+        )
+
     def quarantine(self, key: MessageKey, digest: str, content: bytes, reason: str, now: str) -> None:
         """Put a message aside unread, with its bytes; a person must look."""
         with self.transaction():
