@@ -140,7 +140,10 @@ def main(arguments: "list[str]") -> int:
     if command == "setup":
         return 0
     if command != "lint":
-        return hand_over({"test": ["-m", "pytest", "-q"], "torture": ["-m", "tests.torture"]}.get(command, ["-m", "bench"]) + rest, environment)
+        return hand_over(
+            {"test": ["-m", "pytest", "-q"], "torture": ["-m", "tests.torture"]}.get(command, ["-m", "bench"]) + rest,
+            environment,
+        )
     codes = []
     for name, linter in LINTERS:
         print(f"== {name}", flush=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -120,7 +121,7 @@ def test_the_rules_check() -> None:
 def told(capsys: pytest.CaptureFixture[str], what: str, cases: Iterable[Case]) -> list[str]:
     found, levels = faults(cases)
     with capsys.disabled():
-        print(f"\n{what}: {levels.total()} mails, {dict(levels)}, {len(found)} faults")
+        sys.stdout.write(f"\n{what}: {levels.total()} mails, {dict(levels)}, {len(found)} faults\n")
     return found
 
 
@@ -154,7 +155,7 @@ def test_the_genuine_notice_of_every_language_is_believed_at_every_provider(caps
     done = [outcome(case, store) for case in genuine()]
     levels = Counter(one.level for one in done)
     with capsys.disabled():
-        print(f"\ngenuine: {len(done)} mails, {dict(levels)}")
+        sys.stdout.write(f"\ngenuine: {len(done)} mails, {dict(levels)}\n")
     assert [(one.case.name, one.notices[0].trust_reason) for one in done if one.level != BOUND] == []
     assert [one.case.name for one in done if not (one.actions["run_script"] and one.actions["forward"])] == []
 

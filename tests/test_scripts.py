@@ -280,7 +280,6 @@ def test_bytes_that_are_no_text_are_kept_as_text(tmp_path: Path) -> None:
 
 def test_a_system_without_processes_like_ours_says_so(tmp_path: Path, monkeypatch: Any) -> None:
     module = sys.modules["mailrules.actions.run_script"]
-    monkeypatch.setattr(module.os, "name", "nt")
     made = claim("run_script", argv=["x"]).effect
     monkeypatch.setattr(module.os, "name", "nt")
     outcome = run_script(made, 1)

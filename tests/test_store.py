@@ -448,3 +448,14 @@ def test_what_must_never_be_is_found(path, store, sql, words):
     store._run("PRAGMA foreign_keys=OFF")
     store._run(sql)
     assert any(words in sentence for sentence in store.broken())
+
+
+def test_a_message_that_has_to_wait_is_not_counted_as_one_that_killed_its_reader(store):
+    key = MessageKey(account="a", mailbox="INBOX", uidvalidity=1, uid=7)
+    for _ in range(5):
+        store.begin_reading([key], NOW)
+        assert store.tries("a", "INBOX", 1, [7, 8]) == {7: 1}
+        store.pending(key, "its key cannot be fetched", NOW)
+        store.reading_ended(key)
+        assert store.pending_uids("a", "INBOX", 1) == [7]
+    assert store.tries("a", "INBOX", 1, [7]) == {}

@@ -10,6 +10,7 @@ import argparse
 import multiprocessing
 import os
 import random
+import shlex
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -45,16 +46,12 @@ def main() -> int:
         say("\n".join(f"{f.name:14} {f.row}" for f in chosen))
         return 0
     seed = words.seed if words.seed is not None else random.SystemRandom().randrange(10**6)
-    print(
-        f"torture: seed {seed}; the mailbox is {'Dovecot' if dovecot_available() else 'our own server: Dovecot is NOT here'}",
-        flush=True,
-    )
+    server = "Dovecot" if dovecot_available() else "our own server: Dovecot is NOT here"
+    say(f"torture: seed {seed}; the mailbox is {server}")
     each = None if words.full or words.point else words.seconds * words.jobs / len(chosen)
     rows = []
     began = time.monotonic()
-    with ProcessPoolExecutor(
-        words.jobs, mp_context=multiprocessing.get_context("spawn"), max_tasks_per_child=1
-    ) as pool:
+    with ProcessPoolExecutor(words.jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
         waiting = [pool.submit(tried, f.name, seed, each, words.point) for f in chosen]
         for fault, done in zip(chosen, waiting, strict=True):
             try:
@@ -64,7 +61,7 @@ def main() -> int:
             rows.append(row)
             say(row.line())
             for point, broken in row.failures[:SHOWN]:
-                again = f"python3 run.py torture --seed {seed} --only {row.name} --point '{point}'"
+                again = f"python3 run.py torture --seed {seed} --only {row.name} --point {shlex.quote(str(point))}"
                 say("    " + "\n    ".join([again, *broken[:4]]))
     say(shown(rows, seed, str(timedelta(seconds=round(time.monotonic() - began)))))
     return 1 if any(row.failures for row in rows) or not any(row.tried for row in rows) else 0

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ from tests.torture.scenario import World, settle
 from tests.torture.servers import Mailbox, Order, Proxy, Sink, mailbox
 
 ROOT = Path(__file__).resolve().parents[2]
+POLL_SECONDS = 150.0
+"""What a poll may take here: an account's two minutes, and some, on a machine that has other work."""
 LATER = (2 * 3600, 5 * 3600, 9 * 3600)
 """When, after the fault, polls without one follow: what was put off comes again then."""
 
@@ -76,8 +78,8 @@ class Clean:
 class Bench:
     """The servers and the folder of a run. Trials come one after another."""
 
-    def __init__(self, world: World, seed: int) -> None:
-        self.world, self.seed = world, seed
+    def __init__(self, world: World) -> None:
+        self.world = world
         self.mailbox: Mailbox = mailbox()
         self.mailbox.fill(world.mails)
         self.sink = Sink()
@@ -88,7 +90,11 @@ class Bench:
         self.count = 0
         self.template: Path | None = None
         self.clean = Clean()
-        self._measure()
+        try:
+            self._measure()
+        except BaseException:
+            self.stop()
+            raise
 
     def _measure(self) -> None:
         """Poll an empty mailbox once, so that each trial need not run the rules' tests again; then the full one, clean."""
@@ -151,18 +157,18 @@ class Trial:
         return self.folder / "state" / "mailrules.db"
 
     def start(
-        self, *words: str, ahead: float = 0, hold: Path | None = None, limit: int = 0, environment: Mapping[str, str] | None = None,
+        self, *words: str, ahead: float = 0, hold: Path | None = None, size: int = 0, environment: Mapping[str, str] | None = None,
         out: Path | None = None,
     ) -> Running:  # fmt: skip
         self.count += 1
         to, err = out or self.folder / f"out{self.count}", self.folder / f"err{self.count}"
         asked = self.bench.zygote.ask(
             folder=str(self.folder), words=[*(words or ("poll",)), "--config", str(self.config)], ahead=ahead, out=str(to),
-            err=str(err), hold=str(hold) if hold else None, limit=limit, environment=dict(environment or {}),
+            err=str(err), hold=str(hold) if hold else None, limit=size, environment=dict(environment or {}),
         )  # fmt: skip
         return Running(asked["pid"], to, err, time.monotonic())
 
-    def end(self, running: Running, limit: float = 60.0, *, count: bool = True) -> Ended:
+    def end(self, running: Running, limit: float = POLL_SECONDS, *, count: bool = True) -> Ended:
         code = self.bench.zygote.ask(pid=running.pid, seconds=limit)["code"]
         if code is None:
             os.kill(running.pid, signal.SIGKILL)
@@ -176,7 +182,7 @@ class Trial:
             self.ends.append(ended)
         return ended
 
-    def poll(self, ahead: float = 0, limit: float = 60.0, **how: Any) -> Ended:
+    def poll(self, ahead: float = 0, limit: float = POLL_SECONDS, **how: Any) -> Ended:
         return self.end(self.start(ahead=ahead, **how), limit)
 
     def kill(self, running: Running, number: int = signal.SIGKILL) -> Ended:
@@ -193,13 +199,13 @@ class Trial:
         self.crashes += 1
         self.killed = True
 
-    def settled(self, later: Sequence[float] = LATER) -> None:
-        """Poll without a fault until all that was put off has had its turn."""
+    def settled(self, later: Sequence[float] = LATER, *, every: bool = False) -> None:
+        """Poll without a fault until all that was put off has had its turn (`every`: at each of the times)."""
         self.bench.imap.order, self.bench.smtp.order = Order(), Order()
         self.bench.sink.plan, self.bench.sink.on_data = {}, None
         for ahead in later:
             self.poll(ahead)
-            if not self._waits():
+            if not every and not self._waits():
                 return
 
     def _waits(self) -> bool:
@@ -228,25 +234,23 @@ class Trial:
                     found.append(line.strip())
         return found
 
-    def _patiently(self) -> Iterator[list[str]]:
+    def _left_at_last(self) -> list[str]:
+        """Return what is left after a moment: what was killed needs one, and what it had started."""
         for _ in range(60 if self.killed else 20):
             left = self.left()
-            yield left
             if not left:
-                return
+                break
             time.sleep(0.1)
+        return left
 
     def verdict(self) -> list[str]:
         """Look at everything that is left, and forget the folder where all is well."""
-        left: list[str] = []
-        for left in self._patiently():
-            pass
         validity, listing = self.bench.mailbox.listing()
         broken = check(
             Evidence(
                 world=self.world, store=self.store, sent=list(self.bench.sink.sent), log=self.log(), listing=listing,
                 validity=validity, before=self.before, after=self.bench.mailbox.snapshot(), ends=self.ends,
-                crashes=self.crashes, killed=self.killed, codes=frozenset(self.codes), secret=PASSWORD.encode(), left=left,
+                crashes=self.crashes, killed=self.killed, codes=frozenset(self.codes), secret=PASSWORD.encode(), left=self._left_at_last(),
                 **self.allow,
             )
         )  # fmt: skip

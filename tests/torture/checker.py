@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tests.torture.scenario import AGENCY, OFFICE, OWNER, RUNG, Case, World
 
-STDERR_LINES = 14
+STDERR_LINES = 30
 DAY = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
 
 
@@ -150,7 +150,9 @@ def _kept(found: Evidence, store: sqlite3.Connection) -> Iterator[str]:
             elif not found.may_pend:
                 yield f"I3 message {uid} is still {place['status']}: {place['reason']}"
         elif content in found.world.notices:
-            yield f"I1 lost: the notice {uid} was {place['status']}"
+            yield f"I1 lost: the notice {uid} was {place['status']}: {place['reason']}"
+        elif place["status"] != "passed over" and contents.get(place["digest"]) != content:
+            yield f"I1 lost: message {uid} is {place['status']}, and its bytes were not kept"
     counted = Counter(row["digest"] for row in store.execute("SELECT digest FROM messages"))
     for digest, count in counted.items():
         if count > 1:

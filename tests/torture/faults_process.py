@@ -243,7 +243,7 @@ def full_disk(trial: Trial, point: Point) -> None:
 
 def limited_files(trial: Trial, point: Point) -> None:
     trial.crashed()
-    trial.poll(limit=60) if not point[0] else trial.end(trial.start(limit=point[0] * 1024))
+    trial.poll(size=point[0] * 1024)
 
 
 def read_only(trial: Trial, point: Point) -> None:
@@ -371,12 +371,12 @@ FAULTS = (
     ),
     Fault(
         name="kill-script", row="F01", world="house", inject=kill_in_script,
-        points=lambda _: [(n, s, k) for n in (1, 2, 3) for s in (0.0, 0.2, 0.49, 0.51) for k in (signal.SIGKILL, signal.SIGTERM)],
+        points=lambda _: [(n, s, k) for n in (1, 2, 3) for s in (0.0, 0.2, 0.49, 0.51) for k in (int(signal.SIGKILL), int(signal.SIGTERM))],
     ),
     Fault(name="kill-data", row="F23", world="house", points=lambda _: [(n,) for n in range(1, 6)], inject=kill_in_data),
     Fault(
         name="term", row="F02", world="house", inject=end_at,
-        points=lambda _: [(n / 100, s) for n in range(100) for s in (signal.SIGTERM, signal.SIGINT)],
+        points=lambda _: [(n / 100, s) for n in range(100) for s in (int(signal.SIGTERM), int(signal.SIGINT))],
     ),
     Fault(name="no-space", row="F03", world="small", points=disk_calls("ENOSPC"), inject=error_at_call, missing=no_ptrace),
     Fault(name="io-error", row="F04", world="small", points=disk_calls("EIO"), inject=error_at_call, missing=no_ptrace),

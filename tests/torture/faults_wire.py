@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from tests.torture.bench import Bench, Trial
@@ -148,6 +149,7 @@ LIES: dict[str, Lie | Callable[[], Lie]] = {
     "0 EXISTS": lambda: on(EXAMINE, lambda _, a: re.sub(rb"\d+ EXISTS", b"0 EXISTS", a)),
     "no EXISTS": lambda: on(EXAMINE, lambda _, a: re.sub(rb"\* \d+ EXISTS\r\n", b"", a)),
 }
+NEXT = (b"From: a@shop.example\r\nSubject: the next one\r\n\r\nhello\r\n", datetime(2024, 1, 1, tzinfo=UTC))
 TWICE_LATER = (2 * 3600, 26 * 3600, 27 * 3600)
 
 
@@ -160,7 +162,9 @@ def lie_to(trial: Trial, point: Point) -> None:
     trial.bench.imap.order = Order(lie=made())
     for _ in range(point[1]):
         trial.poll(limit=150)
-    trial.settled(TWICE_LATER)
+    trial.bench.mailbox.add(NEXT)  # why: a lie may not make us blind for what comes after it
+    trial.before = trial.bench.mailbox.snapshot()
+    trial.settled(TWICE_LATER, every=True)
 
 
 CODES = (
@@ -237,6 +241,6 @@ FAULTS = (
     ),
     Fault(name="greeting", row="F11", world="small", points=lambda _: [(n,) for n in range(len(GREETINGS))], inject=greet),
     Fault(name="refused", row="F11-F14", world="small", points=refusals, inject=refuse),
-    Fault(name="lies", row="F16-F20", world="small", points=lies, inject=lie_to, recover=False),
+    Fault(name="lies", row="F16-F20", world="small", points=lies, inject=lie_to, recover=False, changes_mailbox=True),
     Fault(name="smtp-no", row="F22", world="small", points=smtp_refusals, inject=smtp_refuse),
 )  # fmt: skip

@@ -27,7 +27,6 @@ class Row:
     shown: int = 0
     other: int = 0
     slowest: float = 0.0
-    seconds: float = 0.0
     missing: str = ""
     failures: list[tuple[Any, list[str]]] = field(default_factory=list)
 
