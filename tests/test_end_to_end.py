@@ -220,6 +220,7 @@ def test_an_unstamped_notice_makes_a_marked_task_and_reaches_neither_the_agency_
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)  # ten moments, each with a mailbox and three processes of its own
 def test_a_poll_killed_at_any_moment_is_made_good_by_the_next_ones(dovecot: Dovecot, tmp_path: Path) -> None:
     fill(dovecot, stamp=True)
     length = 60.0

@@ -274,6 +274,9 @@ class _Talk:
         for end in (self.client, self.server):
             with contextlib.suppress(OSError):
                 if self.order.reset and self.order.done:
+                    end.shutdown(
+                        socket.SHUT_RD
+                    )  # why: it wakes the other thread, whose recv would hold the socket open
                     end.close()
                 else:
                     end.shutdown(socket.SHUT_RDWR)
