@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 from mailrules.errors import EXIT_BUG, MailrulesError
@@ -18,6 +19,9 @@ from mailrules.redact import Redacting
 
 def main() -> NoReturn:
     """Run the command line and leave with its exit code; no traceback reaches a user."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # cron's `>&-`: there is nobody to tell, and the work is done all the same
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - it stays open to the end
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

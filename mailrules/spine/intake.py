@@ -9,14 +9,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from mailrules.config import Account, Config
 from mailrules.errors import MailrulesError, UnreadableError
 from mailrules.mail.message import MessageKey, RawMessage
 from mailrules.secret import secret
-from mailrules.sources.imap import Header, ImapSession, ImapSettings, Missing
+from mailrules.sources.imap import Header, ImapSession, ImapSettings, MailboxState, Missing
 from mailrules.spine.anchors import Anchors, to_wait_for
 from mailrules.spine.guard import Reader
 from mailrules.spine.plan import Seen
@@ -34,6 +34,8 @@ Clock = Callable[[], datetime]
 HEADERS_AT_ONCE = 500
 BODIES_AT_ONCE = 20
 BYTES_AT_ONCE = 16_000_000
+RELIST, RELIST_SOON = timedelta(days=1), timedelta(hours=1)
+"""So often a mailbox is listed as a whole: a server may have left a message out."""
 TRIES = 3
 """So often the reading of one message is begun; then it is put aside."""
 
@@ -123,6 +125,8 @@ class Intake:
         state = session.examine(mailbox)
         cursor = self.store.cursor(account.name, mailbox)
         low = cursor.uid if cursor and cursor.uidvalidity == state.uidvalidity else 0
+        if state.uidnext <= low:  # why: a server once named a message that cannot be; where it ends is UIDNEXT
+            low = state.uidnext - 1
         bound = self.bounds[account.name, mailbox] if self.bounds is not None else None
         uids: list[int] = []
         if (
@@ -130,7 +134,10 @@ class Intake:
         ):  # why: in a renumbered mailbox a bound means nothing
             again = self.store.pending_uids(account.name, mailbox, state.uidvalidity)
             new = session.uids(low) if state.uidnext > low + 1 else []
-            uids = sorted(uid for uid in {*again, *new} if bound is None or uid <= bound.uid)
+            if bound is None and self._whole_is_due(account, mailbox, state, len(new)):
+                new = [*new, *self._overlooked(account, mailbox, state, session)]
+            last = state.uidnext - 1 if bound is None else bound.uid
+            uids = sorted(uid for uid in {*again, *new} if uid <= last)
         for some in _chunks(uids, HEADERS_AT_ONCE):
             self._take(account, session, candidates, list(session.headers(some)), report)
             with self.store.transaction():
@@ -138,6 +145,29 @@ class Intake:
                 self.store.set_cursor(account.name, mailbox, state.uidvalidity, highest, self.clock().isoformat())
         reached = bound.uid if bound else max([low, *uids])
         self.seen.append(Seen(account=account.name, mailbox=mailbox, uidvalidity=state.uidvalidity, uid=reached))
+
+    def _whole_is_due(self, account: Account, mailbox: str, state: MailboxState, new: int) -> bool:
+        """Whether the whole mailbox is to be listed: once a day, and soon where it holds more than is known of it."""
+        last = self.store.meta_get(_listed(account.name, mailbox))
+        if last is None:
+            self._whole_listed(account, mailbox)
+            return False
+        known = self.store.known_places(account.name, mailbox, state.uidvalidity)
+        pause = RELIST_SOON if state.exists > known + new else RELIST
+        return self.clock() - datetime.fromisoformat(last) >= pause
+
+    def _overlooked(self, account: Account, mailbox: str, state: MailboxState, session: ImapSession) -> list[int]:
+        """Return what a whole listing names and no place is known of, and what was given up; forget what is gone."""
+        found = [uid for uid in session.uids(0) if uid < state.uidnext]
+        now = self.clock().isoformat()
+        with self.store.transaction():
+            overlooked = self.store.compare_listing(account.name, mailbox, state.uidvalidity, found, now)
+        self._whole_listed(account, mailbox)
+        return overlooked
+
+    def _whole_listed(self, account: Account, mailbox: str) -> None:
+        now = self.clock().isoformat()
+        self.store.meta_set(_listed(account.name, mailbox), now, now)
 
     def _take(
         self, account: Account, session: ImapSession, candidates: Candidates, headers: list[Header | Missing],
@@ -219,7 +249,7 @@ class Intake:
         for raw, key, reason in documents:
             digest = hashlib.sha256(raw.content).hexdigest()
             why = self.store.quarantined(digest)
-            if not why and tried >= TRIES - 1:
+            if not why and tried >= TRIES:
                 why = f"mailrules was stopped {tried} times while it read this message"
             try:
                 if not why:
@@ -228,7 +258,7 @@ class Intake:
                         self.store.pending(key, later, now)
                         self.store.reading_ended(key)
                         continue
-                    readings.append((reader.read(raw, signature=signature, apart=tried > 0), reason))
+                    readings.append((reader.read(raw, signature=signature, apart=tried > 1), reason))
             except UnreadableError as error:
                 why = str(error)
             if why:
@@ -308,6 +338,10 @@ class Intake:
         self._keys.update(new)
         self.events.extend(ingest.events)
         return self.store.commit(ingest, now=now.isoformat(), reason=reason)
+
+
+def _listed(account: str, mailbox: str) -> str:
+    return f"listed {account} {mailbox}"
 
 
 def _chunks(items: list[int], size: int) -> Iterator[list[int]]:

@@ -196,7 +196,7 @@ class Care(Outbox):
     def read_again(self, now: str) -> int:
         """Let what was put aside unread be fetched and read once more; return how many."""
         return self._run(
-            "UPDATE places SET status = 'pending', tries = 1, reason = 'to be read again', updated = ?"
+            "UPDATE places SET status = 'pending', tries = 2, reason = 'to be read again', updated = ?"
             " WHERE status = 'quarantined'",
             (now,),
         ).rowcount

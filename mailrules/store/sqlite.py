@@ -143,6 +143,30 @@ class Store(Care, Senders):
         )
         return [row[0] for row in rows]
 
+    def known_places(self, account: str, mailbox: str, uidvalidity: int) -> int:
+        """Return of how many messages of a mailbox there is a row."""
+        rows = self._rows(
+            "SELECT count(*) FROM places WHERE account = ? AND mailbox = ? AND uidvalidity = ?",
+            (account, mailbox, uidvalidity),
+        )
+        return int(rows[0][0])
+
+    def compare_listing(self, account: str, mailbox: str, uidvalidity: int, uids: Iterable[int], now: str) -> list[int]:
+        """Return the listed messages that have no row yet or could not be fetched; what is not listed waits no longer."""
+        listing, place = dumps(list(uids)), (account, mailbox, uidvalidity)
+        self._run(
+            "UPDATE places SET status = 'gone', reason = 'it is not on the server any more', updated = ?"
+            " WHERE status IN ('pending', 'reading', 'unfetchable') AND account = ? AND mailbox = ? AND uidvalidity = ?"
+            " AND uid NOT IN (SELECT value FROM json_each(?))",
+            (now, *place, listing),
+        )
+        rows = self._rows(
+            "SELECT value FROM json_each(?) WHERE value NOT IN (SELECT uid FROM places WHERE status <> 'unfetchable'"
+            " AND account = ? AND mailbox = ? AND uidvalidity = ?)",
+            (listing, *place),
+        )
+        return [row[0] for row in rows]
+
     def tries(self, account: str, mailbox: str, uidvalidity: int, uids: Iterable[int]) -> dict[int, int]:
         """Return how often the reading of messages was begun and not ended; those never begun are left out."""
         rows = self._rows(

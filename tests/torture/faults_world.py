@@ -330,7 +330,9 @@ def script_gone(trial: Trial, point: Point) -> None:
         case "somebody else's":
             os.chown(path, 65534, 65534)
     trial.allow["may_fail"] = True
+    trial.codes |= {77} if point[0] == "writable folder" else set()  # the password is not taken from there, either
     trial.poll()
+    trial.folder.chmod(0o755)
     if point[0] in ("world-writable", "writable folder", "somebody else's") and trial.log():
         assert_code(trial, trial.ends[-1])
 
