@@ -17,6 +17,7 @@ from tests.test_end_to_end import run
 
 TODAY = datetime.now(UTC).date()
 EXPIRES = TODAY + timedelta(days=20)
+SHIPPED = "look at what could not be read"
 RULES = """\
 rule "fires" {
   description "One task for each deadline."
@@ -80,7 +81,7 @@ def saved(house: House) -> str:
 
 def test_rules_that_fire_come_first_and_then_the_nearest_miss(house: House) -> None:
     row = explained(house, saved(house))
-    own = [r for r in row["rules"] if r["rule"] != "look at what could not be read"]  # that one is shipped
+    own = [r for r in row["rules"] if r["rule"] != SHIPPED]
     assert [(r["rule"], r["fired"], r["failed"]) for r in own] == [
         ("fires", True, 0),
         ("ladder", True, 0),
@@ -161,7 +162,7 @@ def test_ordinary_mail_is_explained_though_nothing_looked_at_it(house: House) ->
     (house.folder / "lamp.eml").write_bytes(b"From: a@shop.example\r\nSubject: lamp\r\n\r\nhello\r\n")
     row = explained(house, str(house.folder / "lamp.eml"))
     assert (row["candidate"], row["authorizations"]) == (None, [])
-    assert {r["rule"] for r in row["rules"]} == {
+    assert {r["rule"] for r in row["rules"]} - {SHIPPED} == {
         "fires",
         "misses by two",
         "a near miss",
@@ -180,7 +181,7 @@ def test_among_very_many_rules_each_one_is_still_explained(house: House) -> None
     )
     (house.folder / "my.rules").write_text(RULES + many, encoding="utf-8")
     row = explained(house, saved(house))
-    assert len(row["rules"]) == 406
+    assert len(row["rules"]) == 407  # and the shipped one
     (one,) = [r for r in row["rules"] if r["rule"] == "for 77"]
     assert (one["failed"], one["conditions"][1]["found"]) == (1, f'"{DEVELOPER}"')
     (timed,) = [r for r in row["rules"] if r["rule"] == "timed 77"]
@@ -246,7 +247,7 @@ def test_try_shows_what_comes_at_once_and_what_comes_later_on_which_day(desk: Pa
 def test_try_says_why_not_for_each_rule(desk: Path) -> None:
     row = tried(desk)
     reasons = {r["rule"]: r for r in row["rules"]}
-    assert set(reasons) == {"task", "ladder", "late"}
+    assert set(reasons) - {SHIPPED} == {"task", "ladder", "late"}
     assert reasons["task"]["fired"]
     assert row["later"] == []
     assert {c["condition"]: c["found"] for c in reasons["ladder"]["conditions"]}["trust is bound"] == '"unverified"'

@@ -46,6 +46,7 @@ from mailrules.store.outbox import Claim
 from tests import mails
 from tests.house import EXPIRES, NOW, House, settled
 
+PYTHON = Path(sys.executable).resolve()  # a #! line cannot hold the spaces that a folder of an environment may have
 SEED = 20261122
 TECHNIQUES = {
     "shell": ["; touch {0}", "$(touch {0})", "`touch {0}`", "| touch {0} #", "&& touch {0}", "'; touch {0}; '", '"; touch {0}; "'],
@@ -67,7 +68,7 @@ TECHNIQUES = {
     "query": ["'; DROP TABLE effects; --", "x' OR '1'='1"],
 }  # fmt: skip
 FIELDS = ("developer", "subject", "reason", "sender.name", "body", "how")
-PROBE = f"""#!{sys.executable} -I
+PROBE = f"""#!{PYTHON} -I
 import json, os, sys
 with open(os.path.join(os.path.dirname(sys.argv[0]), "log"), "a") as log:
     log.write(json.dumps([sys.argv[1:], dict(os.environ), sys.stdin.buffer.read().decode("ascii")]) + "\\n")

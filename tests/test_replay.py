@@ -58,8 +58,11 @@ def replayed(house: House, rules: str, *words: str) -> dict[str, list[dict[str, 
     return found
 
 
+SHIPPED = "look at what could not be read"
+
+
 def counts(found: dict[str, list[dict[str, Any]]]) -> dict[str, tuple[Any, Any]]:
-    return {row["rule"]: (row["old"], row["new"]) for row in found["rule"]}
+    return {row["rule"]: (row["old"], row["new"]) for row in found["rule"] if row["rule"] != SHIPPED}
 
 
 def test_the_same_rules_differ_in_nothing_and_every_rule_is_counted_once_a_firing(house: House) -> None:

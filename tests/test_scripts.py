@@ -24,6 +24,9 @@ posix_root = pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason=
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc and a subreaper")
 
 
+PYTHON = Path(sys.executable).resolve()  # a #! line cannot hold the spaces that a folder of an environment may have
+
+
 def script(folder: Path, text: str, *more: str, shebang: str = "/bin/sh", **args: Any) -> Outcome:
     path = folder / "script"
     path.write_text(f"#!{shebang}\n{text}\n", encoding="utf-8")
@@ -134,7 +137,7 @@ def test_nothing_but_the_documented_variables_is_in_the_environment(tmp_path: Pa
     for name in ("PYTHONPATH", "LD_PRELOAD", "MAILRULES_CONFIG", "MAILRULES_PASSWORD", "IFS", "BASH_ENV"):
         monkeypatch.setenv(name, "hush")
     program = "import json, os; print(json.dumps(dict(os.environ)))"
-    found = json.loads(script(tmp_path, program, shebang=f"{sys.executable} -I").output)
+    found = json.loads(script(tmp_path, program, shebang=f"{PYTHON} -I").output)
     assert set(found) <= {"PATH", "HOME", "LANG", "TZ", "LC_CTYPE", "MAILRULES_EFFECT_KEY", "MAILRULES_ATTEMPT"}
 
 
@@ -148,7 +151,7 @@ def test_no_file_of_ours_stays_open_in_it(tmp_path: Path) -> None:
     with (tmp_path / "secret").open("w+b") as held:
         os.set_inheritable(held.fileno(), True)
         program = "import os\nfor n in range(3, 256):\n    try: os.fstat(n); print(n)\n    except OSError: pass"
-        assert script(tmp_path, program, shebang=f"{sys.executable} -I").output == ""
+        assert script(tmp_path, program, shebang=f"{PYTHON} -I").output == ""
 
 
 @linux
@@ -158,7 +161,7 @@ def test_every_limit_is_in_force_and_cannot_be_raised(tmp_path: Path) -> None:
         "import json, resource, time\ntime.sleep(0.2)\n"
         f"print(json.dumps({{n: resource.getrlimit(getattr(resource, n)) for n in {names!r}}}))"
     )
-    found = json.loads(script(tmp_path, program, shebang=f"{sys.executable} -I").output)
+    found = json.loads(script(tmp_path, program, shebang=f"{PYTHON} -I").output)
     for limit in LIMITS:
         assert found[limit.name][0] == found[limit.name][1] <= limit.most, limit.name
     assert found["RLIMIT_CPU"] == [20, 25]
@@ -188,7 +191,7 @@ def test_a_script_that_eats_the_machine_is_stopped_by_a_limit(tmp_path: Path, pr
     outcome = script(
         tmp_path,
         f"import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n{program}",
-        shebang=f"{sys.executable} -I",
+        shebang=f"{PYTHON} -I",
     )
     assert outcome.result == "failed"
     assert told in outcome.output
@@ -253,7 +256,7 @@ def test_a_daemon_that_forks_twice_in_its_own_session_is_ended(tmp_path: Path) -
         "time.sleep(0.2)"
     )
     before = descendants(os.getpid())
-    assert script(tmp_path, program, shebang=f"{sys.executable} -I").result == "done"
+    assert script(tmp_path, program, shebang=f"{PYTHON} -I").result == "done"
     assert descendants(os.getpid()) - before == set()
 
 
