@@ -16,7 +16,7 @@ from mailrules.decide.compose import World
 from mailrules.decide.schedule import AccountFacts
 from mailrules.effects import Effect, changed
 from mailrules.errors import UsageError
-from mailrules.ledger import Ledger, Run, Sighting, enter, link, renewed, revoked, snooze
+from mailrules.ledger import Ledger, Sighting, enter, link, renewed, revoked, snooze
 from mailrules.pipeline import Ingest, Reading, conclude, tick
 from mailrules.ruleset import RuleSet
 
@@ -64,19 +64,12 @@ class Played:
         for decision in ingest.decisions:
             new = [e for e in decision.effects if e.key not in self.asked]
             self.asked.update({e.key: Asked(effect=e, at=at, name=name) for e in new})
-            scripts = [e for e in new if e.action == "run_script" and e.state == "planned"]
-            if scripts:
-                self._run(scripts, at)
+            for effect in new:
+                if effect.action == "run_script" and effect.state == "planned":
+                    self.ledger = self.ledger.ran(
+                        effect.authorization, effect.due, at.isoformat(), effect.args.get("settle_hours")
+                    )
             self.fired[decision.rule] += any(e.state == "planned" for e in new)
-
-    def _run(self, scripts: list[Effect], at: datetime) -> None:
-        """Let scripts end well at once: what waits for their evidence then goes on."""
-        runs = dict(self.ledger.runs)
-        for effect in scripts:
-            hours = effect.args.get("settle_hours")
-            until = (at + timedelta(hours=hours)).isoformat() if hours is not None else None
-            runs[effect.authorization, effect.due] = Run(finished_at=at.isoformat(), settle_until=until)
-        self.ledger = replace(self.ledger, runs=runs)
 
 
 def daily(first: datetime, last: datetime, accounts: Iterable[AccountFacts]) -> Iterator[datetime]:

@@ -1,12 +1,14 @@
 """Every word a rule may use, one row each: type, meaning, where it comes from.
 
-In: nothing. Out: FACTS, ACTIONS, FIELD_TYPES and the sets of names; check.py, evaluate.py and the docs read them.
+In: the levels of trust. Out: FACTS, ACTIONS, FIELD_TYPES and the sets of names; check.py, evaluate.py and the docs read them.
 May not live here: logic longer than a row; syntax.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from mailrules.notices.notice import TRUST_LEVELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class Fact:
     values: tuple[str, ...] = ()
 
 
-TRUST = ("forged", "unverified", "authenticated", "bound", "confirmed")
+TRUST = TRUST_LEVELS
 STATES = ("active", "expiring", "expired", "revoked", "unknown")
 REGIONS = ("na", "eu", "fe")
 RENEWALS = ("none", "started", "unconfirmed")

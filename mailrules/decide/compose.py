@@ -22,6 +22,8 @@ MAX_ARGUMENT, MAX_LINE, MAX_TEXT = 1024, 500, 100_000
 """Characters: of one argument of a script, of a title or subject, of any other text."""
 HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Control characters, invisible and direction characters, line ends: what a value may not smuggle in."""
+UNVERIFIED_MARK = "[unverified] "
+"""Before every title and subject that nothing proves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +71,7 @@ class Situation:
 def arguments(rule: Rule, call: ActionCall, kind: ActionKind, situation: Situation, world: World) -> dict[str, Any]:
     """Return the arguments of an effect. Raises ValueError with a sentence where they cannot be made."""
     facts = situation.facts
-    mark = "[unverified] " if facts["trust"] == "unverified" else ""
+    mark = UNVERIFIED_MARK if facts["trust"] == "unverified" else ""
     text = shown(render(call.text.value, facts)) if call.text else ""
     line = one_line(text)
     if kind == "create_task":

@@ -122,6 +122,14 @@ class Run:
     finished_at: str
     settle_until: str | None
 
+    @classmethod
+    def ended(cls, finished_at: str, settle_hours: float | None) -> Run:
+        """Return the run that finished at an instant (ISO UTC), with so many hours for its evidence; None: no limit."""
+        hours = timedelta(hours=settle_hours) if settle_hours is not None else None
+        return cls(
+            finished_at, (datetime.fromisoformat(finished_at) + hours).isoformat() if hours is not None else None
+        )
+
 
 @dataclass(frozen=True)
 class Ledger:
@@ -166,11 +174,9 @@ class Ledger:
             obligations = {**obligations, (obligation.authorization, obligation.due): obligation}
         return replace(self, authorizations=authorizations, obligations=obligations)
 
-    def ran(self, authorization: str, due: str, finished_at: str, settle_hours: int | None) -> Ledger:
+    def ran(self, authorization: str, due: str, finished_at: str, settle_hours: float | None) -> Ledger:
         """Return this ledger with the newest finished script run of an obligation; its evidence may take some hours."""
-        until = datetime.fromisoformat(finished_at) + timedelta(hours=settle_hours) if settle_hours else None
-        run = Run(finished_at, until.isoformat() if until else None)
-        return replace(self, runs={**self.runs, (authorization, due): run})
+        return replace(self, runs={**self.runs, (authorization, due): Run.ended(finished_at, settle_hours)})
 
 
 def _first(waiting: list[Obligation]) -> Obligation | None:

@@ -231,7 +231,7 @@ class Outbox(Connection):
             "SELECT authorization, due, max(updated) AS finished, json_extract(args, '$.settle_hours') AS hours"
             " FROM effects WHERE action = 'run_script' AND state = 'done' GROUP BY authorization, due"
         )
-        return {(row["authorization"], row["due"]): _run_of(row["finished"], row["hours"]) for row in rows}
+        return {(row["authorization"], row["due"]): Run.ended(row["finished"], row["hours"]) for row in rows}
 
     def planned(self) -> list[Effect]:
         """Return the effects that wait to be performed."""
@@ -280,11 +280,6 @@ class Outbox(Connection):
         if row is None:
             raise UsageError(f"there is no task {id}", help="`mailrules tasks` lists them")
         return row
-
-
-def _run_of(finished: str, hours: float | None) -> Run:
-    end = datetime.fromisoformat(finished) + timedelta(hours=hours) if hours is not None else None
-    return Run(finished_at=finished, settle_until=end.isoformat() if end else None)
 
 
 def _after(outcome: Outcome, first_tried: str, now: str) -> tuple[str, str]:
