@@ -66,7 +66,7 @@ def try_rules(
         ready,
         receiver=receiver,
         developers=world.developers,
-        trust=trust,  # type: ignore[arg-type]
+        trust=trust,
     )
     played = Played()
     ingest = conclude(reading, played.ledger, ready, world, now)
