@@ -180,7 +180,7 @@ def _plain(value: object) -> object:
             return value
 
 
-def _hours(call: ActionCall) -> int | None:
+def _hours(call: ActionCall) -> float | None:
     if call.settle is None:
         return None
-    return call.settle.amount * {"minutes": 0, "hours": 1, "days": 24, "weeks": 168}[call.settle.unit]
+    return call.settle.amount * {"minutes": 1 / 60, "hours": 1, "days": 24, "weeks": 168}[call.settle.unit]
