@@ -23,8 +23,9 @@ from mailrules.errors import (
 )
 from mailrules.spine.drain import drain
 from mailrules.spine.heartbeat import beat, purge
-from mailrules.spine.intake import Clock, Intake, Report, session_of
+from mailrules.spine.intake import Clock, Intake, Report
 from mailrules.spine.live import live_rules
+from mailrules.spine.mailboxes import session_of
 from mailrules.spine.plan import Plan, differences, digest, fingerprints, sentence
 from mailrules.store import Store
 

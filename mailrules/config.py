@@ -11,74 +11,36 @@ import shutil
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import time
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from mailrules.config_values import (
-    DAYS,
-    LIMITS,
-    Limits,
-    Problems,
-    address,
-    clock_time,
-    limits,
-    seconds,
-    suggest,
-    time_zone,
+from mailrules.config_accounts import (
+    ACCOUNT,
+    OAUTH,
+    PORTS,
+    SECRET,
+    SMTP,
+    Account,
+    OAuthClient,
+    Smtp,
+    account,
+    oauth_clients,
+    smtp,
 )
+from mailrules.config_values import LIMITS, Limits, Problems, address, limits, seconds, suggest, time_zone
 from mailrules.decide.compose import Script, World
-from mailrules.decide.schedule import EVERY_DAY, AccountFacts
 from mailrules.errors import ConfigError
-from mailrules.hosts import is_loopback
-from mailrules.mail.auth import Receiver, is_authserv_id
+
+__all__ = [
+    "ACCOUNT", "FILE", "LIMITS", "OAUTH", "PORTS", "SCRIPT", "SECRET", "SMTP", "TOP", "Account", "Config", "OAuthClient", "Smtp",
+    "find", "load",
+]  # fmt: skip
 
 FILE = "mailrules.toml"
 TOP = (
-    "timezone", "language", "rules", "store", "accounts", "smtp", "people", "scripts", "developers", "limits", "max_message_mb", "retention_days",
+    "timezone", "language", "rules", "store", "accounts", "oauth", "smtp", "people", "scripts", "developers", "limits", "max_message_mb", "retention_days",
 )  # fmt: skip
-ACCOUNT = (
-    "host", "port", "tls", "user", "password", "mailboxes", "region", "receiver", "timezone", "language", "day_starts",
-    "fetch", "ca_file", "expiring_days", "quiet", "working_days",
-)  # fmt: skip
-SMTP = ("host", "port", "tls", "user", "password", "from", "ca_file", "timeout")
 SCRIPT = ("argv", "timeout", "retry", "changes_nothing", "verifies", "cwd")
-SECRET = ("command", "file", "env", "credential", "keyring")
-PORTS = {"implicit": 993, "starttls": 143, "none": 143}
-SMTP_PORTS = {"implicit": 465, "starttls": 587, "none": 25}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
-    """One mailbox owner's server. `password` is a reference: {"command": [...]}, {"file": "…"} or {"env": "…"}."""
-
-    name: str
-    host: str
-    port: int
-    tls: str
-    user: str
-    password: Mapping[str, Any]
-    mailboxes: tuple[str, ...]
-    facts: AccountFacts
-    receiver: Receiver | None = None
-    fetch: str = "candidates"
-    ca_file: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Smtp:
-    """The server that mail goes out by; `sender` is the address it goes out from. `timeout` in seconds."""
-
-    host: str
-    port: int
-    tls: str
-    sender: str
-    user: str | None = None
-    password: Mapping[str, Any] | None = None
-    timeout: float = 60.0
-    ca_file: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +53,7 @@ class Config:
     store: Path
     world: World
     smtp: Smtp | None = None
+    oauth: Mapping[str, OAuthClient] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
     max_message: int = 25_000_000
     retention: int = 400
@@ -104,9 +67,9 @@ class Config:
 
     def account(self, name: str) -> Account:
         """Return one account; raises ConfigError with the names that exist."""
-        for account in self.accounts:
-            if account.name == name:
-                return account
+        for one in self.accounts:
+            if one.name == name:
+                return one
         names = [a.name for a in self.accounts]
         raise ConfigError(f"there is no account `{name}` in {self.path}", help=suggest(name, names))
 
@@ -187,7 +150,7 @@ def _build(path: Path, data: dict[str, Any], problems: Problems) -> Config:
     accounts = []
     for name, table in problems.take("", data, "accounts", dict, {}).items():
         if isinstance(table, dict):
-            accounts.append(_account(problems, name, table, zone, language, path.parent))
+            accounts.append(account(problems, name, table, zone, language, path.parent))
         else:
             problems.add(f"accounts.{name}", f"[accounts.{name}] must be a table")
     if not data.get("accounts"):
@@ -208,7 +171,8 @@ def _build(path: Path, data: dict[str, Any], problems: Problems) -> Config:
             people=people, scripts={k: s for k, s in scripts.items() if s}, developers=developers,
             accounts={a.name: a.facts for a in accounts},
         ),
-        smtp=_smtp(problems, data["smtp"], path.parent) if isinstance(data.get("smtp"), dict) else None, max_message=megabytes * 1_000_000,
+        oauth=oauth_clients(problems, data.get("oauth", {})),
+        smtp=smtp(problems, data["smtp"], path.parent, accounts) if isinstance(data.get("smtp"), dict) else None, max_message=megabytes * 1_000_000,
         origins=_origins(path, data), limits=limits(problems, data.get("limits", {})),
         retention=max(1, min(retention, 36_500)),
     )  # fmt: skip
@@ -218,11 +182,12 @@ def _origins(path: Path, data: dict[str, Any]) -> dict[str, tuple[str, str]]:
     flat: dict[str, tuple[str, str]] = {}
 
     def walk(prefix: str, value: Any) -> None:
-        if isinstance(value, dict) and not prefix.endswith("password"):
+        secret = prefix.endswith(("password", "token", "client_secret"))
+        if isinstance(value, dict) and not secret:
             for key, inner in value.items():
                 walk(f"{prefix}.{key}" if prefix else key, inner)
         else:
-            flat[prefix] = ("(a reference)" if prefix.endswith("password") else repr(value), str(path))
+            flat[prefix] = ("(a reference)" if secret else repr(value), str(path))
 
     walk("", data)
     for key, default in (
@@ -265,132 +230,3 @@ def _script(problems: Problems, name: str, table: Any, folder: Path) -> Script |
         verifies=problems.take(where, table, "verifies", bool, False),
         cwd=str(folder / Path(cwd).expanduser()) if cwd else None,
     )  # fmt: skip
-
-
-def _tls(problems: Problems, where: str, table: Mapping[str, Any], host: str) -> str:
-    mode = str(problems.take(where, table, "tls", str, "implicit"))
-    if mode not in PORTS:
-        problems.add(f"{where}.tls", f"`{where}.tls` is implicit, starttls or none, not `{mode}`")
-        return "implicit"
-    if mode == "none" and not is_loopback(host):
-        problems.add(
-            f"{where}.tls",
-            f"`{where}.tls` = none is allowed for this machine only; {host} would see the password in the clear",
-        )
-    return mode
-
-
-def _port(problems: Problems, where: str, table: Mapping[str, Any], default: int) -> int:
-    port = int(problems.take(where, table, "port", int, default))
-    if not 1 <= port <= 65535:
-        problems.add(f"{where}.port", f"`{where}.port` must be between 1 and 65535")
-    return port
-
-
-def _password(problems: Problems, where: str, value: object) -> Mapping[str, Any]:
-    if isinstance(value, str):
-        problems.add(
-            f"{where}.password",
-            f'`{where}.password` stands there in the clear; refer to it: password = {{ command = ["pass", "show", "…"] }}, {{ file = "…" }} or {{ env = "…" }}',
-        )
-        return {}
-    if not isinstance(value, dict) or len(value) != 1 or next(iter(value)) not in SECRET:
-        problems.add(
-            f"{where}.password",
-            f'`{where}.password` must be one reference: {{ command = [...] }}, {{ file = "…" }} or {{ env = "…" }}',
-        )
-        return {}
-    return value
-
-
-def _account(
-    problems: Problems, name: str, table: dict[str, Any], zone: ZoneInfo, language: str, folder: Path
-) -> Account:
-    where = f"accounts.{name}"
-    problems.unknown(where, table, ACCOUNT)
-    host = problems.take(where, table, "host", str, "", required=True)
-    tls = _tls(problems, where, table, host)
-    region = problems.take(where, table, "region", str)
-    if region not in (None, "na", "eu", "fe"):
-        problems.add(f"{where}.region", f"`{where}.region` is na, eu or fe, not `{region}`")
-    fetch = problems.take(where, table, "fetch", str, "candidates")
-    if fetch not in ("candidates", "all"):
-        problems.add(f"{where}.fetch", f'`{where}.fetch` is "candidates" or "all"')
-    starts = clock_time(problems, f"{where}.day_starts", problems.take(where, table, "day_starts", str, "08:00"))
-    own = table.get("timezone")
-    facts = AccountFacts(
-        name=name, zone=time_zone(problems, f"{where}.timezone", str(own)) if own else zone,
-        language=problems.take(where, table, "language", str, language), region=region,
-        day_starts=starts or time(8), quiet=_quiet(problems, where, problems.take(where, table, "quiet", list, [])),
-        working_days=_working_days(problems, where, problems.take(where, table, "working_days", list, list(DAYS))),
-        warn_days=problems.take(where, table, "expiring_days", int, 30),
-    )  # fmt: skip
-    return Account(
-        name=name, host=host, tls=tls, port=_port(problems, where, table, PORTS[tls]),
-        user=problems.take(where, table, "user", str, "", required=True),
-        password=_password(problems, where, table.get("password")),
-        mailboxes=tuple(problems.take(where, table, "mailboxes", list, ["INBOX"])), facts=facts, fetch=fetch,
-        receiver=_receiver(problems, where, table.get("receiver")), ca_file=_ca_file(problems, where, table, folder),
-    )  # fmt: skip
-
-
-def _quiet(problems: Problems, where: str, value: list[Any]) -> tuple[time, time] | None:
-    if not value:
-        return None
-    times = [clock_time(problems, f"{where}.quiet", one) for one in value]
-    if len(times) != 2 or times[0] == times[1]:
-        problems.add(f"{where}.quiet", f'`{where}.quiet` is a begin and an end, such as ["22:00", "07:00"]')
-        return None
-    begin, end = times
-    return (begin, end) if begin is not None and end is not None else None
-
-
-def _working_days(problems: Problems, where: str, value: list[Any]) -> frozenset[int]:
-    wrong = [day for day in value if day not in DAYS]
-    if wrong or not value:
-        problems.add(
-            f"{where}.working_days",
-            f'`{where}.working_days` lists days such as ["mon", "tue"], not {wrong or "nothing"}',
-        )
-        return EVERY_DAY
-    return frozenset(DAYS.index(day) for day in value)
-
-
-def _receiver(problems: Problems, where: str, value: object) -> Receiver | None:
-    if value is None:
-        return None
-    key = f"{where}.receiver"
-    if isinstance(value, dict) and set(value) == {"authserv_id"} and isinstance(value["authserv_id"], str):
-        if is_authserv_id(value["authserv_id"]):
-            return Receiver(authserv_id=value["authserv_id"])
-        problems.add(key, f'`{key}`: an authserv_id is one host name, or "*." and a domain')
-    elif value == {"topmost": True}:
-        return Receiver(topmost=True)
-    elif value == {"dkim": True}:
-        if find_spec("dkim") and find_spec("dns"):
-            return Receiver(dkim=True)
-        problems.add(key, f"`{key}`: checking signatures needs dkimpy and dnspython: pip install 'mailrules[dkim]'")
-    else:
-        problems.add(key, f'`{key}` is {{ authserv_id = "…" }}, {{ topmost = true }} or {{ dkim = true }}')
-    return None
-
-
-def _smtp(problems: Problems, table: dict[str, Any], folder: Path) -> Smtp:
-    problems.unknown("smtp", table, SMTP)
-    host = problems.take("smtp", table, "host", str, "", required=True)
-    tls = _tls(problems, "smtp", table, host)
-    sender = problems.take("smtp", table, "from", str, "", required=True)
-    if sender:
-        address(problems, "smtp.from", sender)
-    user = problems.take("smtp", table, "user", str)
-    return Smtp(
-        host=host, tls=tls, port=_port(problems, "smtp", table, SMTP_PORTS[tls]), sender=sender, user=user,
-        password=_password(problems, "smtp", table.get("password")) if user else None,
-        timeout=seconds(problems, "smtp.timeout", table.get("timeout"), 60.0),
-        ca_file=_ca_file(problems, "smtp", table, folder),
-    )  # fmt: skip
-
-
-def _ca_file(problems: Problems, where: str, table: dict[str, Any], folder: Path) -> str | None:
-    given = problems.take(where, table, "ca_file", str)
-    return str(folder / Path(given).expanduser()) if given else None

@@ -180,8 +180,9 @@ def test_no_secret_is_in_what_a_refused_login_or_a_crash_prints(house):
     site.mkdir()
     (site / "sitecustomize.py").write_text(
         "import mailrules.spine.intake as intake\n"
+        "from mailrules.secret import secret\n"
         "def crash(self, account, report):\n"
-        "    password = intake.secret(account.password, self.config.folder, 'x')()\n"
+        "    password = secret(account.password, self.config.folder, 'x')()\n"
         f"    raise RuntimeError('a bug with ' + password + ' and {TOKEN}')\n"
         "intake.Intake.poll = crash\n",
         encoding="utf-8",

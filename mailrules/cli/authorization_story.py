@@ -10,9 +10,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from mailrules.cli.authorizations import Wanted, contradiction
-from mailrules.cli.opened import Opened, opened
+from mailrules.cli.opened import opened
 from mailrules.cli.options import AsJson, ConfigPath
 from mailrules.cli.output import json_line, safe
+from mailrules.spine.opened import Opened
 
 if TYPE_CHECKING:
     from mailrules.ledger import Authorization, Ledger

@@ -5,15 +5,15 @@ In: arguments. Out: rows (stable field names) and sentences. May not live here: 
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
 
-from mailrules.cli.opened import Opened, day, opened
+from mailrules.cli.opened import day, opened
 from mailrules.cli.options import AsJson, ConfigPath
 from mailrules.cli.output import emit, safe
 from mailrules.errors import UsageError
+from mailrules.spine.opened import Opened
 
 authorizations = typer.Typer(
     help="The authorizations by deadline; show one, add one, say that one was renewed.", rich_markup_mode=None
@@ -107,19 +107,10 @@ def mark_renewed(
     config: ConfigPath = None,
 ) -> None:
     """Say that one was renewed: nothing waits any more."""
-    from mailrules.ledger import Ledger, Observed, named, renewed
+    from mailrules.spine.acts import say_renewed
 
     with opened(config) as it:
-        new, when = day("--until", until), day("--on", on)
-
-        def act(ledger: Ledger) -> Observed:
-            subject = named(ledger, authorization)
-            today = it.today(subject.account)
-            if when and when > today:
-                raise UsageError(f"--on: {when} has not come yet")
-            return renewed(ledger, subject.id, at=it.at, day=when or today, expires=new.isoformat() if new else None)
-
-        subject = it.change(act).authorization
+        subject = say_renewed(it, authorization, until=day("--until", until), on=day("--on", on))
         typer.echo(
             f"{safe(subject.developer)}: renewed, {'assumed to last' if subject.assumed else 'lasts'} until {subject.expires}"
         )
@@ -166,20 +157,12 @@ def snooze_authorization(
     config: ConfigPath = None,
 ) -> None:
     """Let the rules that watch it hold back for a while."""
-    from mailrules.ledger import Ledger, Observed, named, snooze
+    from mailrules.spine.acts import let_sleep
 
     if [until is not None, days is not None, off].count(True) != 1:
         raise UsageError("one of --until, --days and --off says how long")
     with opened(config) as it:
-        wakes = day("--until", until)
-
-        def act(ledger: Ledger) -> Observed:
-            subject = named(ledger, authorization)
-            today = it.today(subject.account)
-            ends = today + timedelta(days=days) if days else wakes
-            return snooze(ledger, subject.id, ends, at=it.at, day=today)
-
-        subject = it.change(act).authorization
+        subject = let_sleep(it, authorization, until=day("--until", until), days=days)
         passed = subject.snoozed and subject.expires and subject.expires <= subject.snoozed
         typer.echo(
             f"{safe(subject.developer)}: {f'snoozed until {subject.snoozed}' if subject.snoozed else 'awake'}"

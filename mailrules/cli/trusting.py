@@ -16,8 +16,8 @@ from mailrules.cli.output import emit, safe
 from mailrules.errors import UsageError
 
 if TYPE_CHECKING:
-    from mailrules.cli.opened import Opened
     from mailrules.language.ast import System
+    from mailrules.spine.opened import Opened
 
 trust = typer.Typer(help="Who sent notices, and whom you confirm.", rich_markup_mode=None)
 

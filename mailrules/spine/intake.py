@@ -9,17 +9,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, TypeVar
 
 from mailrules.config import Account, Config
 from mailrules.errors import MailrulesError, UnreadableError
 from mailrules.mail.message import MessageKey, RawMessage
-from mailrules.secret import secret
-from mailrules.sources.imap import Header, ImapSession, ImapSettings, MailboxState, Missing
+from mailrules.sources.imap import Header, ImapSession, Missing
 from mailrules.spine.anchors import Anchors, to_wait_for
 from mailrules.spine.guard import Reader
+from mailrules.spine.mailboxes import Mailboxes, opened, session_of
 from mailrules.spine.plan import Seen
+from mailrules.spine.pool import away
 from mailrules.store import Store
 
 if TYPE_CHECKING:
@@ -31,11 +32,10 @@ if TYPE_CHECKING:
     from mailrules.ruleset import RuleSet
 
 Clock = Callable[[], datetime]
+T = TypeVar("T")
 HEADERS_AT_ONCE = 500
 BODIES_AT_ONCE = 20
 BYTES_AT_ONCE = 16_000_000
-RELIST, RELIST_SOON = timedelta(days=1), timedelta(hours=1)
-"""So often a mailbox is listed as a whole: a server may have left a message out."""
 TRIES = 3
 """So often the reading of one message is begun; then it is put aside."""
 
@@ -55,26 +55,6 @@ class Report:
     error: MailrulesError | None = None
     changed: bool = False
     down_since: str = ""
-
-
-def imap_settings(account: Account, max_message: int) -> ImapSettings:
-    """Return what the IMAP source needs to know of an account."""
-    return ImapSettings(
-        account=account.name,
-        host=account.host,
-        port=account.port,
-        tls=account.tls,
-        user=account.user,
-        ca_file=account.ca_file,
-        max_message=max_message,
-    )
-
-
-def session_of(config: Config, account: Account) -> ImapSession:
-    """Return the account's connection, not yet open."""
-    return ImapSession(
-        imap_settings(account, config.max_message), secret(account.password, config.folder, f"account {account.name}")
-    )
 
 
 def candidates_of(config: Config, account: Account, rules: RuleSet) -> Candidates:
@@ -109,67 +89,24 @@ class Intake:
         self._anchors = Anchors(self.config, self.store, self.rules)
         self._keys.update(self.store.effect_keys())
 
-    def poll(self, account: Account, report: Report) -> None:
+    async def poll(self, account: Account, report: Report) -> None:
         """Take in the new mail of one account. Raises MailrulesError; what was committed before stays."""
-        boxes = [m for m in account.mailboxes if self.bounds is None or (account.name, m) in self.bounds]
-        if not boxes:
+        boxes = Mailboxes(store=self.store, clock=self.clock, bounds=self.bounds)
+        if not boxes.wanted(account):
             return
         candidates = candidates_of(self.config, account, self.rules)
-        with session_of(self.config, account) as session:
-            for mailbox in boxes:
-                self._mailbox(account, mailbox, session, candidates, report)
+        async with opened(session_of(self.config, account)) as session:
+            async for visit in boxes.visits(account, session):
+                for some in _chunks(visit.uids, HEADERS_AT_ONCE):
+                    headers = await away(_all_of, session.headers, some)
+                    await self._take(account, session, candidates, headers, report)
+                    with self.store.transaction():
+                        boxes.read_to(account, visit, max(some))
+                self.seen.append(
+                    Seen(account=account.name, mailbox=visit.mailbox, uidvalidity=visit.uidvalidity, uid=visit.reached)
+                )
 
-    def _mailbox(
-        self, account: Account, mailbox: str, session: ImapSession, candidates: Candidates, report: Report
-    ) -> None:
-        state = session.examine(mailbox)
-        cursor = self.store.cursor(account.name, mailbox)
-        low = cursor.uid if cursor and cursor.uidvalidity == state.uidvalidity else 0
-        if state.uidnext <= low:  # why: a server once named a message that cannot be; where it ends is UIDNEXT
-            low = state.uidnext - 1
-        bound = self.bounds[account.name, mailbox] if self.bounds is not None else None
-        uids: list[int] = []
-        if (
-            bound is None or bound.uidvalidity == state.uidvalidity
-        ):  # why: in a renumbered mailbox a bound means nothing
-            again = self.store.pending_uids(account.name, mailbox, state.uidvalidity)
-            new = session.uids(low) if state.uidnext > low + 1 else []
-            if bound is None and self._whole_is_due(account, mailbox, state, len(new)):
-                new = [*new, *self._overlooked(account, mailbox, state, session)]
-            last = state.uidnext - 1 if bound is None else bound.uid
-            uids = sorted(uid for uid in {*again, *new} if uid <= last)
-        for some in _chunks(uids, HEADERS_AT_ONCE):
-            self._take(account, session, candidates, list(session.headers(some)), report)
-            with self.store.transaction():
-                highest = max(low, *some)
-                self.store.set_cursor(account.name, mailbox, state.uidvalidity, highest, self.clock().isoformat())
-        reached = bound.uid if bound else max([low, *uids])
-        self.seen.append(Seen(account=account.name, mailbox=mailbox, uidvalidity=state.uidvalidity, uid=reached))
-
-    def _whole_is_due(self, account: Account, mailbox: str, state: MailboxState, new: int) -> bool:
-        """Whether the whole mailbox is to be listed: once a day, and soon where it holds more than is known of it."""
-        last = self.store.meta_get(_listed(account.name, mailbox))
-        if last is None:
-            self._whole_listed(account, mailbox)
-            return False
-        known = self.store.known_places(account.name, mailbox, state.uidvalidity)
-        pause = RELIST_SOON if state.exists > known + new else RELIST
-        return self.clock() - datetime.fromisoformat(last) >= pause
-
-    def _overlooked(self, account: Account, mailbox: str, state: MailboxState, session: ImapSession) -> list[int]:
-        """Return what a whole listing names and no place is known of, and what was given up; forget what is gone."""
-        found = [uid for uid in session.uids(0) if uid < state.uidnext]
-        now = self.clock().isoformat()
-        with self.store.transaction():
-            overlooked = self.store.compare_listing(account.name, mailbox, state.uidvalidity, found, now)
-        self._whole_listed(account, mailbox)
-        return overlooked
-
-    def _whole_listed(self, account: Account, mailbox: str) -> None:
-        now = self.clock().isoformat()
-        self.store.meta_set(_listed(account.name, mailbox), now, now)
-
-    def _take(
+    async def _take(
         self, account: Account, session: ImapSession, candidates: Candidates, headers: list[Header | Missing],
         report: Report,
     ) -> None:  # fmt: skip
@@ -194,7 +131,7 @@ class Intake:
                 self.store.pending(key, "the server did not give its header fields", now)
         report.candidates += len(wanted)
         for uids in self._batches(wanted):
-            self._bodies(account, session, {uid: wanted[uid] for uid in uids}, report)
+            await self._bodies(account, session, {uid: wanted[uid] for uid in uids}, report)
 
     def _batches(self, wanted: Mapping[int, tuple[Header, str]]) -> Iterator[list[int]]:
         """Yield the messages in turns that fit into memory."""
@@ -209,13 +146,14 @@ class Intake:
         if turn:
             yield turn
 
-    def _bodies(
+    async def _bodies(
         self, account: Account, session: ImapSession, wanted: Mapping[int, tuple[Header, str]], report: Report
     ) -> None:
         """Fetch some messages and take them in: together those that were never tried, the others each alone."""
         now = self.clock().isoformat()
         small = [uid for uid, (header, _) in wanted.items() if header.size <= self.config.max_message]
-        bodies = {uid: content for uid, content in session.bodies(small) if content is not None} if small else {}
+        fetched = await away(_all_of, session.bodies, small) if small else []
+        bodies = {uid: content for uid, content in fetched if content is not None}
         with self.store.transaction():
             for uid, (header, _) in wanted.items():
                 if uid not in small:
@@ -340,10 +278,10 @@ class Intake:
         return self.store.commit(ingest, now=now.isoformat(), reason=reason)
 
 
-def _listed(account: str, mailbox: str) -> str:
-    return f"listed {account} {mailbox}"
+def _all_of(ask: Callable[[Sequence[int]], Iterator[T]], uids: Sequence[int]) -> list[T]:
+    return list(ask(uids))
 
 
-def _chunks(items: list[int], size: int) -> Iterator[list[int]]:
+def _chunks(items: Sequence[int], size: int) -> Iterator[Sequence[int]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]

@@ -1,0 +1,1 @@
+"""What people look at: the page that `mailrules serve` shows, the report, the calendar."""

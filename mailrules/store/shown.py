@@ -1,0 +1,175 @@
+"""What people look at, a page of it at a time: every question has an index or a limit, so 100,000 messages cost what ten do.
+
+In: limits, offsets, ids, days. Out: rows; Shown (a Store with more to ask). May not live here: writing, what a row means.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from typing import Any
+
+from mailrules.ledger import Ledger
+from mailrules.store.rows import authorization_of, dumps, obligation_of
+from mailrules.store.sqlite import PATIENCE, Store
+
+_OWED = (
+    "(SELECT o.due || ' ' || o.dated || ' ' || o.notice FROM obligations o WHERE o.authorization = a.id"
+    " AND o.state IN ('open', 'lapsed') ORDER BY o.trust IN ('forged', 'unverified'), o.due LIMIT 1)"
+)
+"""What is owed first, as Ledger.current chooses it."""
+_AMONG = "IN (SELECT value FROM json_each(?))"
+_EFFECT = (
+    "id, rule, action, target, stage, state, attempts, authorization, due, why, output, created, updated, not_before"
+)
+
+
+class Shown(Store):
+    """A store that is looked at."""
+
+    def standing(self) -> list[dict[str, Any]]:
+        """Return of every authorization that stands for itself what its state is reckoned from; `owed` is what waits first."""
+        rows = self._rows(
+            "SELECT a.id, a.account, a.system, a.developer_id, a.developer, a.region, a.expires, a.revoked, a.endless, a.assumed,"
+            f" a.trust, a.snoozed, {_OWED} AS owed FROM authorizations a WHERE a.linked = ''"
+        )
+        return [dict(row) for row in rows]
+
+    def part_of_ledger(self, names: Collection[str]) -> Ledger:
+        """Return the ledger of some authorizations and of those linked to them, without script runs."""
+        chosen = dumps(list(names))
+        subjects = self._rows(
+            f"SELECT * FROM authorizations WHERE id {_AMONG} OR (linked <> '' AND linked {_AMONG})", (chosen, chosen)
+        )
+        authorizations = {row["id"]: authorization_of(row) for row in subjects}
+        owed = self._rows(f"SELECT * FROM obligations WHERE authorization {_AMONG}", (dumps(list(authorizations)),))
+        return Ledger(authorizations, {(row["authorization"], row["due"]): obligation_of(row) for row in owed})
+
+    def story(self, names: Collection[str], limit: int) -> list[dict[str, Any]]:
+        """Return the newest lines of the story of some records of one authorization, newest first."""
+        rows = self._rows(
+            f"SELECT * FROM events WHERE authorization {_AMONG} ORDER BY at DESC, id DESC LIMIT ?",
+            (dumps(list(names)), limit),
+        )
+        return [{**dict(row), "detail": json.loads(row["detail"])} for row in rows]
+
+    def messages_among(self, digests: Collection[str]) -> list[dict[str, Any]]:
+        """Return messages by their digests, newest first, without what was read in them."""
+        rows = self._rows(
+            "SELECT m.id, m.digest, m.subject, m.received_at, m.trust, EXISTS (SELECT 1 FROM contents c WHERE c.digest = m.digest)"
+            f" AS kept FROM messages m WHERE m.digest {_AMONG} ORDER BY m.received_at DESC, m.id DESC",
+            (dumps(list(digests)),),
+        )
+        return [dict(row) for row in rows]
+
+    def messages_page(self, limit: int, offset: int) -> list[dict[str, Any]]:
+        """Return stored messages, newest first."""
+        rows = self._rows(
+            "SELECT id, digest, account, mailbox, subject, received_at, trust,"
+            " json_extract(notices, '$[0].kind') AS kind, json_extract(notices, '$[0].status') AS status"
+            " FROM messages WHERE id IN (SELECT id FROM messages ORDER BY id DESC LIMIT ? OFFSET ?) ORDER BY id DESC",
+            (limit, offset),
+        )
+        return [dict(row) for row in rows]
+
+    def effects_page(
+        self,
+        limit: int,
+        offset: int,
+        *,
+        states: Collection[str] = (),
+        rule: str | None = None,
+        names: Collection[str] | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return effects, newest first: in some states, of one rule, of some authorizations."""
+        conditions: list[tuple[str, Any]] = []
+        if states:
+            conditions.append((f"state {_AMONG}", dumps(sorted(states))))
+        if rule is not None:
+            conditions.append(("rule = ?", rule))
+        if names is not None:
+            conditions.append((f"authorization {_AMONG}", dumps(sorted(names))))
+        where = " WHERE " + " AND ".join(sql for sql, _ in conditions) if conditions else ""
+        rows = self._rows(
+            f"SELECT {_EFFECT} FROM effects{where} ORDER BY rowid DESC LIMIT ? OFFSET ?",
+            (*(value for _, value in conditions), limit, offset),
+        )
+        return [dict(row) for row in rows]
+
+    def tasks_page(self, limit: int, offset: int, *, status: str, names: Collection[str] = ()) -> list[dict[str, Any]]:
+        """Return tasks in one status: open ones by day, those done newest first; `names` are their authorizations."""
+        order = "due IS NULL, due, id" if status == "open" else "done_at DESC, id DESC"
+        among = f" AND authorization {_AMONG}" if names else ""
+        values: tuple[Any, ...] = (status, dumps(sorted(names))) if names else (status,)
+        rows = self._rows(
+            f"SELECT * FROM tasks WHERE status = ?{among} ORDER BY {order} LIMIT ? OFFSET ?", (*values, limit, offset)
+        )
+        return [{**dict(row), "id": str(row["id"])} for row in rows]
+
+    def task(self, id: str) -> dict[str, Any] | None:  # noqa: A002 - the column's name
+        """Return one task, or None."""
+        rows = self._rows("SELECT * FROM tasks WHERE id = CAST(? AS INTEGER)", (id,)) if _number(id) else []
+        return {**dict(rows[0]), "id": str(rows[0]["id"])} if rows else None
+
+    def names_of(self, authorizations: Collection[str]) -> dict[str, str]:
+        """Return the names of authorizations by their ids."""
+        rows = self._rows(
+            f"SELECT id, developer FROM authorizations WHERE id {_AMONG}", (dumps(sorted(authorizations)),)
+        )
+        return {row["id"]: row["developer"] for row in rows}
+
+    def counted(self) -> dict[str, int]:
+        """Return how many there are: `messages`, `tasks` that are open, `asked` (effects), and effects by state."""
+        by_state = self._rows("SELECT state, count(*) FROM effects GROUP BY state")
+        tasks = self._rows("SELECT count(*) FROM tasks WHERE status = 'open'")
+        messages = self._rows("SELECT count(*) FROM messages")
+        states = {str(row[0]): int(row[1]) for row in by_state}
+        return {**states, "asked": sum(states.values()), "tasks": int(tasks[0][0]), "messages": int(messages[0][0])}
+
+    def tasks_done(self) -> int:
+        """Return how many tasks are done."""
+        return int(self._rows("SELECT count(*) FROM tasks WHERE status = 'done'")[0][0])
+
+    def fired(self) -> dict[str, dict[str, Any]]:
+        """Return by rule: how much it has asked for (what a gap passed over not counted), and when last."""
+        rows = self._rows(
+            "SELECT rule, sum(state <> 'missed') AS times, max(created) AS last FROM effects GROUP BY rule"
+        )
+        return {row["rule"]: {"times": row["times"], "last": row["last"]} for row in rows}
+
+    def put_aside(self, limit: int, offset: int) -> list[dict[str, Any]]:
+        """Return the messages that were not taken in: put aside, unfetchable, or asked for in vain; newest first."""
+        rows = self._rows(
+            "SELECT p.account, p.mailbox, p.uid, p.status, p.reason, p.attempts, p.updated,"
+            " (SELECT length(c.content) FROM contents c WHERE c.digest = p.digest) AS size FROM places p"
+            " WHERE p.status IN ('quarantined', 'unfetchable', 'pending', 'reading') ORDER BY p.updated DESC LIMIT ? OFFSET ?",
+            (limit, offset),
+        )
+        return [dict(row) for row in rows]
+
+    def put_aside_count(self) -> int:
+        """Return how many of those a person must look at."""
+        rows = self._rows(
+            "SELECT count(*) FROM places WHERE status IN ('quarantined', 'unfetchable')"
+            " OR (status = 'pending' AND attempts >= ?)",
+            (PATIENCE,),
+        )
+        return int(rows[0][0])
+
+    def unconfirmed(self, now: str) -> list[dict[str, Any]]:
+        """Return the authorizations for which a script ran, and no evidence of renewal came in time."""
+        rows = self._rows(
+            "SELECT a.id, a.developer, e.updated, json_extract(e.args, '$.settle_hours') AS hours,"
+            " strftime('%Y-%m-%dT%H:%M', e.updated, '+' || (json_extract(e.args, '$.settle_hours') * 60) || ' minutes') AS until"
+            " FROM effects e JOIN obligations o ON o.due = e.due AND o.state IN ('open', 'lapsed')"
+            " AND e.authorization = CASE o.origin WHEN '' THEN o.authorization ELSE o.origin END"
+            " JOIN authorizations a ON a.id = o.authorization"
+            " WHERE e.action = 'run_script' AND e.state = 'done' AND hours IS NOT NULL"
+            " AND e.updated = (SELECT max(n.updated) FROM effects n WHERE n.authorization = e.authorization AND n.due = e.due"
+            " AND n.action = 'run_script' AND n.state = 'done')"
+        )
+        return [dict(row) for row in rows if row["until"] < now[:16]]
+
+
+def _number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 18
