@@ -18,14 +18,21 @@ from bench.table import Figure, table
 
 PARTS = (
     ("bench.first_run", ("P3", "P4", "P5")),
+    ("bench.one_notice", ("P6",)),
+    ("bench.many_rules", ("P7",)),
+    ("bench.hostile", ("P11",)),
 )  # fmt: skip
 
 
 def main() -> int:
     """Measure what is asked for and print the table."""
     numbers = [number for _, found in PARTS for number in found]
-    parser = argparse.ArgumentParser(prog="run.py bench", description="Measure every figure, ours and others side by side.")
-    parser.add_argument("--quick", action="store_true", help="small sizes and few rounds: shows that it runs, not how fast")
+    parser = argparse.ArgumentParser(
+        prog="run.py bench", description="Measure every figure, ours and others side by side."
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="small sizes and few rounds: shows that it runs, not how fast"
+    )
     parser.add_argument("--only", default="", metavar="P3,P6", help=f"some of {', '.join(sorted(numbers, key=_place))}")
     chosen = parser.parse_args()
     only = frozenset(word.strip().upper() for word in chosen.only.split(",") if word.strip())

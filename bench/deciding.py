@@ -17,13 +17,12 @@ from zoneinfo import ZoneInfo
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from mailrules.decide import decide
-from mailrules.decide.compose import World
-from mailrules.decide.schedule import AccountFacts
 from mailrules.language.index import RuleIndex
 from mailrules.ledger import Ledger, Sighting, observe
 from mailrules.ruleset import RuleSet, load
 from mailrules.shipped import grammar_text, shipped_rules
 from mailrules.situations import of_deadline
+from mailrules.world import AccountFacts, World
 
 NOW = datetime(2024, 3, 20, 9, tzinfo=UTC)
 ACCOUNT = AccountFacts(name="shop", zone=ZoneInfo("UTC"))

@@ -65,7 +65,12 @@ class Home:
         start = ["-c", code] if code else ["-m", "mailrules"]
         arguments = [*words[:1], "--config", str(self.folder / "mailrules.toml"), *words[1:]]
         done = subprocess.run(
-            [sys.executable, *start, *arguments], env=environment(), cwd=self.folder, capture_output=True, text=True, check=False
+            [sys.executable, *start, *arguments],
+            env=environment(),
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode != expect:
             raise RuntimeError(f"mailrules {words[0]} ended with {done.returncode}: {done.stdout}{done.stderr}")
@@ -126,7 +131,12 @@ class Counted:
 def imapfilter(port: int, folder: Path, match: str) -> float:
     """Return the seconds that imapfilter takes."""
     (folder / ".imapfilter").mkdir(exist_ok=True)
-    more = {"HOME": str(folder), "BENCH_PORT": str(port), "BENCH_MATCH": match, "BENCH_OUT": str(folder / "imapfilter.out")}
+    more = {
+        "HOME": str(folder),
+        "BENCH_PORT": str(port),
+        "BENCH_MATCH": match,
+        "BENCH_OUT": str(folder / "imapfilter.out"),
+    }
     words = ["imapfilter", "-c", str(PEERS / "imapfilter.lua")]
     return seconds(lambda: subprocess.run(words, env=environment(**more), check=True, capture_output=True))
 
@@ -191,11 +201,21 @@ def _p3(folder: Path, made: Made, port: int, rounds: int) -> Iterator[Figure]:
         jobs["server"] = lambda: imapfilter(port, folder, "server")
         jobs["local"] = lambda: imapfilter(port, folder, "local")
     found = side_by_side(rounds, jobs)
-    ids = {line.split("\t")[-1] for line in (folder / "imapfilter.out").read_text().splitlines()} if not missing else set()
+    ids = (
+        {line.split("\t")[-1] for line in (folder / "imapfilter.out").read_text().splitlines()}
+        if not missing
+        else set()
+    )
     for name, goal in (("server", 1.4), ("local", 0.5)):
         against = "imapfilter, the server searches" if name == "server" else "imapfilter, matching on this side"
         yield Figure(
-            number="P3", work=work, ours=found["ours"], against=against, theirs=found.get(name, ()), goal=goal, missing=missing
+            number="P3",
+            work=work,
+            ours=found["ours"],
+            against=against,
+            theirs=found.get(name, ()),
+            goal=goal,
+            missing=missing,
         )
     slow = [naive(port, folder)]
     yield Figure(
@@ -241,10 +261,14 @@ def _p5(folder: Path, made: Mapping[str, Made], ports: Mapping[str, int]) -> Ite
         home = Home(folder / f"home-{name}", ports[name])
         home.poll()
         peaks[name] = home.peak()
-        wrong = made[name].messages - home.count("SELECT count(*) FROM places WHERE status IN ('stored', 'passed over')")
+        wrong = made[name].messages - home.count(
+            "SELECT count(*) FROM places WHERE status IN ('stored', 'passed over')"
+        )
         if wrong:
             raise RuntimeError(f"{wrong} messages of {made[name].messages} were not taken in")
     work = f"peak memory, first run over {made['hundred'].messages:,} small messages"
     few = f"the same over {made['ten'].messages:,}"
-    yield Figure(number="P5", work=work, ours=[peaks["hundred"]], against=few, theirs=[peaks["ten"]], unit="MB", goal=1.2)
+    yield Figure(
+        number="P5", work=work, ours=[peaks["hundred"]], against=few, theirs=[peaks["ten"]], unit="MB", goal=1.2
+    )
     yield Figure(number="P5", work=work, ours=[peaks["hundred"]], against="80 MB", theirs=[80.0], unit="MB", goal=1)

@@ -19,10 +19,37 @@ from tests.mails import FORMS, both, html_text, part, plain_text
 NOTICE_SHARE = 100
 MEAN_BYTES = 73_500
 _NOTICE_BYTES = 6_000
-_WORDS = (
-    "order parcel invoice shipping renewal lamp account Größe Rechnung update offer season stock refund return label "
-    "customer price delivery warehouse question answer report weekly summary payment 注文 発送 订单"
-).split()
+_WORDS = [
+    "order",
+    "parcel",
+    "invoice",
+    "shipping",
+    "renewal",
+    "lamp",
+    "account",
+    "Größe",
+    "Rechnung",
+    "update",
+    "offer",
+    "season",
+    "stock",
+    "refund",
+    "return",
+    "label",
+    "customer",
+    "price",
+    "delivery",
+    "warehouse",
+    "question",
+    "answer",
+    "report",
+    "weekly",
+    "summary",
+    "payment",
+    "注文",
+    "発送",
+    "订单",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +156,11 @@ def _ordinary(
         + noise[start : start + min(wanted, 4_000_000)]
     )
     first = b"--cut\r\n" + part(text, "plain", "8bit") + b"\r\n"
-    return head + b'Content-Type: multipart/mixed; boundary="cut"\r\n\r\n' + first + attached + b"\r\n--cut--\r\n", moment, ""
+    return (
+        head + b'Content-Type: multipart/mixed; boundary="cut"\r\n\r\n' + first + attached + b"\r\n--cut--\r\n",
+        moment,
+        "",
+    )
 
 
 def _prose(chance: random.Random, size: int) -> str:

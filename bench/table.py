@@ -12,7 +12,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-HEAD = ("figure", "work", "ours", "against", "theirs", "ratio", "goal", "reached", "ours min-median-max", "theirs min-median-max")
+HEAD = (
+    "figure",
+    "work",
+    "ours",
+    "against",
+    "theirs",
+    "ratio",
+    "goal",
+    "reached",
+    "ours min-median-max",
+    "theirs min-median-max",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +92,9 @@ def table(figures: Iterable[Figure]) -> str:
     """Return the figures as a Markdown table whose columns stand below one another."""
     rows = [HEAD, *(figure.row() for figure in figures)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(HEAD))]
-    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
+    ]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     return "\n".join(lines)
 

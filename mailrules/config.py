@@ -28,8 +28,8 @@ from mailrules.config_accounts import (
     smtp,
 )
 from mailrules.config_values import LIMITS, Limits, Problems, address, limits, seconds, suggest, time_zone
-from mailrules.decide.compose import Script, World
 from mailrules.errors import ConfigError
+from mailrules.world import Script, World
 
 __all__ = [
     "ACCOUNT", "FILE", "LIMITS", "OAUTH", "PORTS", "SCRIPT", "SECRET", "SMTP", "TOP", "Account", "Config", "OAuthClient", "Smtp",

@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from mailrules.config_values import DAYS, Problems, address, clock_time, seconds, suggest, time_zone
-from mailrules.decide.schedule import EVERY_DAY, AccountFacts
 from mailrules.hosts import is_loopback
 from mailrules.mail.auth import Receiver, is_authserv_id
 from mailrules.sources import providers
+from mailrules.world import EVERY_DAY, AccountFacts
 
 ACCOUNT = (
     "provider", "host", "port", "tls", "user", "password", "auth", "token", "oauth", "mailboxes", "region", "receiver",

@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from mailrules.decide import Decision, decide
-from mailrules.decide.compose import Situation, World
-from mailrules.decide.schedule import AccountFacts
+from mailrules.decide.compose import Situation
 from mailrules.effects import Effect
 from mailrules.ledger import (
     HISTORY_AFTER,
@@ -34,6 +33,7 @@ from mailrules.notices.recognize import recognize
 from mailrules.notices.trust import with_trust
 from mailrules.ruleset import RuleSet
 from mailrules.situations import of_deadline, of_event, of_notice, system_of
+from mailrules.world import AccountFacts, World
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

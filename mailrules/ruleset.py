@@ -8,27 +8,38 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from mailrules.language.ast import NoticeDefinition, Problem, Rule, RulesFile, System, Text
-from mailrules.language.check import check
 from mailrules.language.definitions import ActionType, Definitions, FactType, Vocabulary
 from mailrules.language.index import RuleIndex
 from mailrules.language.story import Test
-from mailrules.language.syntax.parse import parse
-from mailrules.notices.patterns import CompiledWording, compile_wordings
-from mailrules.templates import problem
-from mailrules.vocabulary import ACTIONS, EVENTS, FACTS, FIELD_TYPES, STATES, TRUST
+
+if TYPE_CHECKING:
+    from mailrules.notices.patterns import CompiledWording
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class RuleSet:
-    """Checked definitions, their compiled wordings, every problem found, and the sources for showing it."""
+    """Checked definitions, every problem found, and the sources for showing it. `every`: its index leaves no rule out."""
 
     definitions: Definitions
-    index: RuleIndex
-    wordings: tuple[CompiledWording, ...]
     problems: tuple[Problem, ...]
     sources: Mapping[str, str]
+    every: bool = False
+
+    @cached_property
+    def index(self) -> RuleIndex:
+        """Which rules a situation can concern."""
+        return RuleIndex(self.definitions.rules, every=self.every)
+
+    @cached_property
+    def wordings(self) -> tuple[CompiledWording, ...]:
+        """The wordings, ready to match; made when the first mail is looked at."""
+        from mailrules.notices.patterns import compile_wordings
+
+        return compile_wordings(self.definitions.notices)
 
     @property
     def systems(self) -> tuple[System, ...]:
@@ -58,6 +69,8 @@ class RuleSet:
 
 def vocabulary(people: Mapping[str, str] | None = None, scripts: Mapping[str, bool] | None = None) -> Vocabulary:
     """Return the words of the language as data; None for people or scripts accepts every name with a note."""
+    from mailrules.vocabulary import ACTIONS, EVENTS, FACTS, FIELD_TYPES, STATES, TRUST
+
     return Vocabulary(
         facts={f.name: FactType(type=f.type, needs=f.needs, values=f.values) for f in FACTS},
         actions={
@@ -76,6 +89,10 @@ def load(
     scripts: Mapping[str, bool] | None = None,
 ) -> RuleSet:
     """Parse and check all files together and report every problem of every file at once."""
+    # why here: rules that have not changed are neither parsed nor checked
+    from mailrules.language.check import check
+    from mailrules.language.syntax.parse import parse
+
     parsed: list[RulesFile] = []
     problems: list[Problem] = []
     for path, text in files:
@@ -91,16 +108,12 @@ def load(
     problems.sort(key=lambda p: (order.get(p.span.file, 0), p.span.line, p.span.column))
     if any(p.is_error for p in problems):  # first what is wrong, then what is odd
         problems = [p for p in problems if not p.code.startswith("W")]
-    return RuleSet(
-        definitions=definitions,
-        index=RuleIndex(definitions.rules),
-        wordings=compile_wordings(definitions.notices),
-        problems=tuple(problems),
-        sources=dict(files),
-    )
+    return RuleSet(definitions=definitions, problems=tuple(problems), sources=dict(files))
 
 
 def _template_problems(rules: tuple[Rule, ...]) -> list[Problem]:
+    from mailrules.templates import problem
+
     found = []
     for rule in rules:
         texts: list[Text] = [a.text for a in rule.calls if a.text]

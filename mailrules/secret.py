@@ -9,12 +9,17 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
+import sys
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from mailrules.errors import AuthError
 from mailrules.redact import remember
+
+COMMANDS = threading.RLock()
+"""Held while a command of ours runs: who ends what a script left behind must not meet it."""
 
 
 def secret(reference: Mapping[str, Any], folder: Path, what: str) -> Callable[[], str]:
@@ -81,16 +86,17 @@ def _from_file(name: str, folder: Path) -> str:
 
 def _from_command(argv: list[str], folder: Path) -> str:
     try:
-        done = subprocess.run(
-            argv,
-            cwd=folder,
-            capture_output=True,
-            timeout=10,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            encoding="utf-8",
-        )
+        with COMMANDS:
+            done = subprocess.run(
+                argv,
+                cwd=folder,
+                capture_output=True,
+                timeout=10,
+                check=False,
+                stdin=subprocess.DEVNULL,
+                text=True,
+                encoding="utf-8",
+            )
     except (OSError, subprocess.TimeoutExpired, ValueError, TypeError) as error:
         raise AuthError(f"the command {argv[:1]} could not be run: {type(error).__name__}") from error
     if done.returncode:
@@ -114,10 +120,29 @@ def _from_credential(name: str, _folder: Path) -> str:
 
 def _from_keyring(name: str, _folder: Path) -> str:
     try:
-        import keyring  # type: ignore[import-not-found,unused-ignore]  # an optional extra
+        import keyring
+        from keyring.errors import KeyringError
     except ImportError as error:
-        raise AuthError("the keyring library is not installed", help="pip install keyring") from error
-    return str(keyring.get_password("mailrules", name) or "")
+        raise AuthError("the keyring library is not installed", help="pip install 'mailrules[keyring]'") from error
+    try:
+        return str(keyring.get_password("mailrules", name) or "")
+    except KeyringError as error:
+        raise AuthError(
+            f"the keyring gives nothing: {error}", help="cron has none on Linux; keep the secret in a file there"
+        ) from error
+
+
+def in_keyring(name: str, found: str) -> bool:
+    """Keep a secret in the machine's keyring, where a scheduled poll can read it, too; False where that is not so."""
+    if sys.platform not in ("darwin", "win32"):  # why: on Linux it is open to a desktop session only, and cron has none
+        return False
+    try:
+        import keyring
+
+        keyring.set_password("mailrules", name, found)
+    except Exception:  # why: an optional library with many back ends; the file is always there instead
+        return False
+    return True
 
 
 _FETCH: dict[str, Callable[[Any, Path], str]] = {

@@ -12,13 +12,12 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from mailrules.decide.compose import World
-from mailrules.decide.schedule import AccountFacts
 from mailrules.effects import Effect, changed
 from mailrules.errors import UsageError
 from mailrules.ledger import Ledger, Sighting, enter, link, renewed, revoked, snooze
 from mailrules.pipeline import Ingest, Reading, conclude, tick
 from mailrules.ruleset import RuleSet
+from mailrules.world import AccountFacts, World
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

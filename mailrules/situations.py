@@ -12,13 +12,13 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from mailrules.decide.compose import Situation
-from mailrules.decide.schedule import AccountFacts
 from mailrules.language.ast import Hole, NoticeDefinition, System
 from mailrules.ledger import Authorization, Ledger, Obligation, Run, state_of
 from mailrules.mail.message import Message
 from mailrules.notices.notice import Notice
 from mailrules.ruleset import RuleSet
 from mailrules.vocabulary import WEEKDAYS
+from mailrules.world import AccountFacts
 
 MAX_BODY = 100_000
 """So many characters of a mail's text a condition looks at."""

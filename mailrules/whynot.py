@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from mailrules.decide import decide
-from mailrules.decide.compose import Situation, World
+from mailrules.decide.compose import Situation
 from mailrules.effects import Effect
 from mailrules.language.ast import Expr, Junction, OnTrigger, Rule
 from mailrules.language.evaluate import Leaf, evaluate
@@ -21,6 +21,7 @@ from mailrules.pipeline import Ingest, tick
 from mailrules.ruleset import RuleSet
 from mailrules.simulate import Asked, Played, daily
 from mailrules.situations import of_deadline
+from mailrules.world import World
 
 LOOK_AHEAD = timedelta(days=40)
 

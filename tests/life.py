@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from mailrules.decide.compose import Script, World
-from mailrules.decide.schedule import AccountFacts
 from mailrules.ledger import Authorization, Ledger, Observed
 from mailrules.mail.message import RawMessage
 from mailrules.pipeline import changes, conclude, read, tick
 from mailrules.ruleset import RuleSet, load
 from mailrules.shipped import grammar_text, shipped_rules
 from mailrules.store import Store
+from mailrules.world import AccountFacts, Script, World
 
 WARNING = """\
 From: Amazon Seller Central <seller-notification@amazon.com>

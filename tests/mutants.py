@@ -12,7 +12,6 @@ from pathlib import Path
 from mailrules.language import ast
 from mailrules.language.ast import ActionCall, Block, Expr, Offset, Rule, Text, Wording
 from mailrules.language.check import check
-from mailrules.language.index import RuleIndex
 from mailrules.language.syntax.parse import parse
 from mailrules.notices.patterns import compile_wordings
 from mailrules.ruleset import RuleSet, vocabulary
@@ -279,10 +278,7 @@ def survivors(path: str) -> tuple[list[Mutant], int]:
 
 def checked(files: list[ast.RulesFile]) -> RuleSet:
     definitions, problems = check(files, vocabulary())
-    return RuleSet(
-        definitions=definitions, index=RuleIndex(definitions.rules), wordings=compile_wordings(definitions.notices),
-        problems=problems, sources={},
-    )  # fmt: skip
+    return RuleSet(definitions=definitions, problems=problems, sources={})
 
 
 def with_notice(rules: RuleSet, notice: ast.NoticeDefinition) -> RuleSet:
@@ -293,7 +289,9 @@ def with_notice(rules: RuleSet, notice: ast.NoticeDefinition) -> RuleSet:
     notices = tuple(
         notice if n.kind == notice.kind and n.system == notice.system else n for n in rules.definitions.notices
     )
-    return replace(rules, wordings=wordings, definitions=replace(rules.definitions, notices=notices))
+    made = replace(rules, definitions=replace(rules.definitions, notices=notices))
+    vars(made)["wordings"] = wordings
+    return made
 
 
 def failing(rules: RuleSet, tested: set[str], about: str = "") -> bool:

@@ -74,7 +74,12 @@ userdb {{
   driver = static
   args = uid={self.owner.pw_uid} gid={self.owner.pw_gid} home={self.folder}/mail
 }}
+service imap {{
+  process_min_avail = 2
+}}
 service imap-login {{
+  service_count = 0
+  process_min_avail = 1
   inet_listener imap {{
     port = {self.port}
   }}

@@ -9,8 +9,6 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from mailrules.decide.compose import Script, World
-from mailrules.decide.schedule import AccountFacts
 from mailrules.ledger import Ledger
 from mailrules.mail.auth import Receiver, authenticate, is_authserv_id
 from mailrules.mail.headers import header_fields, read_from
@@ -23,6 +21,7 @@ from mailrules.pipeline import conclude
 from mailrules.pipeline import read as pipeline_read
 from mailrules.ruleset import load
 from mailrules.shipped import grammar_text, shipped_rules
+from mailrules.world import AccountFacts, Script, World
 from tests.forgeries import LOOK_ALIKES
 
 OURS = Receiver(authserv_id="mx.test")

@@ -12,8 +12,6 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from mailrules.decide.compose import Script, World
-from mailrules.decide.schedule import AccountFacts
 from mailrules.ledger import Ledger
 from mailrules.mail.message import RawMessage
 from mailrules.notices.candidates import Candidates
@@ -23,6 +21,7 @@ from mailrules.ruleset import load
 from mailrules.shipped import grammar_text, shipped_rules
 from mailrules.store import Store
 from mailrules.vocabulary import TRUST
+from mailrules.world import AccountFacts, Script, World
 from tests.forgeries import BOUND, PROFILES, Case, address_forms, authentications, genuine, phishing
 
 RULES = """

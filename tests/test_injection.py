@@ -31,7 +31,7 @@ from mailrules.actions import Services, SmtpSettings, perform
 from mailrules.actions.run_script import KEPT_VARIABLES
 from mailrules.cli.commands import app
 from mailrules.decide import decide
-from mailrules.decide.compose import HIDDEN, MAX_ARGUMENT, Script, World, one_line, shown
+from mailrules.decide.compose import HIDDEN, MAX_ARGUMENT, one_line, shown
 from mailrules.demo.smtp_sink import Delivered, SmtpSink
 from mailrules.effects import Effect, Outcome
 from mailrules.errors import UsageError
@@ -43,6 +43,7 @@ from mailrules.pipeline import conclude, read
 from mailrules.ruleset import load
 from mailrules.shipped import grammar_text, shipped_rules
 from mailrules.store.outbox import Claim
+from mailrules.world import Script, World
 from tests import mails
 from tests.house import EXPIRES, NOW, House, settled
 
@@ -172,7 +173,7 @@ def _hand_over(payload: str, folder: Path, sink: SmtpSink) -> Handed:
 def _account() -> Any:
     from zoneinfo import ZoneInfo
 
-    from mailrules.decide.schedule import AccountFacts
+    from mailrules.world import AccountFacts
 
     return AccountFacts(name="shop", zone=ZoneInfo("UTC"), language="en", region="na")
 

@@ -10,12 +10,11 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailrules.decide.compose import World
-from mailrules.decide.schedule import AccountFacts
 from mailrules.ledger import Ledger, Sighting, observe
 from mailrules.mail.message import RawMessage
 from mailrules.ruleset import load
 from mailrules.shipped import grammar_text, shipped_rules
+from mailrules.world import AccountFacts, World
 from tests.mails import reminders
 
 TODAY = date(2024, 3, 11)

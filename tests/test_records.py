@@ -7,13 +7,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from mailrules.decide.schedule import AccountFacts
 from mailrules.mail.message import RawMessage
 from mailrules.notices.notice import Notice
 from mailrules.pipeline import read
 from mailrules.ruleset import load
 from mailrules.shipped import grammar_text, shipped_rules
 from mailrules.situations import of_event
+from mailrules.world import AccountFacts
 
 RULES = load(shipped_rules(), grammar_text())
 WHEN = datetime(2024, 3, 11, 9, tzinfo=UTC)

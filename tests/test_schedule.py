@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailrules.decide.schedule import AccountFacts, due, may_write_from
+from mailrules.decide.schedule import due, may_write_from
 from mailrules.language.ast import ActionCall, DurationLiteral, Name, Offset, Repeat, Rule, Rung, Text, WhileTrigger
+from mailrules.world import AccountFacts
 
 EXPIRES = date(2024, 4, 10)  # a Wednesday
 ACTION = ActionCall(verb="notify", target=Name(value="owner"), text=Text(value="x"))

@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from mailrules.decide.schedule import AccountFacts
 from mailrules.ledger import Sighting, enter, link, renewed, revoked, snooze, state_of, verified
 from mailrules.ruletests import run_tests
 from mailrules.shipped import shipped_rules
 from mailrules.spine.live import load_rules
+from mailrules.world import AccountFacts
 from tests.life import Life, warning
 
 STORIES = Path(__file__).parent / "fixtures" / "stories"

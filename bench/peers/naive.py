@@ -21,6 +21,8 @@ for start in range(0, len(uids), 50):
     for uid, item in client.fetch(uids[start : start + 50], ["BODY.PEEK[]"]).items():
         mail = mailparser.parse_from_bytes(item[b"BODY[]"])
         text = " ".join(re.sub("<[^>]*>", " ", mail.body).split())
-        if "authorization will expire" in (mail.subject or "") and (found := re.search(r"Developer ID\s*:\s*(\d{12})", text)):
+        if "authorization will expire" in (mail.subject or "") and (
+            found := re.search(r"Developer ID\s*:\s*(\d{12})", text)
+        ):
             database["tasks"].insert({"uid": uid, "developer_id": found[1], "title": mail.subject})
 client.logout()

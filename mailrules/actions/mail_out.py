@@ -120,9 +120,10 @@ def _handed_over(
 
 
 def _connect(settings: SmtpSettings) -> smtplib.SMTP:
-    context = ssl.create_default_context(cafile=settings.ca_file)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
     server: smtplib.SMTP
+    context = None if settings.tls == "none" else ssl.create_default_context(cafile=settings.ca_file)
+    if context:
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
     if settings.tls == "implicit":
         server = smtplib.SMTP_SSL(settings.host, settings.port, timeout=settings.timeout, context=context)
     else:

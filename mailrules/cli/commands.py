@@ -17,10 +17,12 @@ from mailrules.cli import (
     care,
     drill,
     explain,
+    init,
     learn,
     listings,
     plans,
     rules,
+    schedule,
     setup,
     testing,
     trusting,
@@ -55,7 +57,7 @@ def _options(
 
 
 app.command()(work.demo)
-app.command()(setup.init)
+app.command()(init.init)
 app.command()(work.poll)
 app.command()(plans.apply)
 app.command()(work.read)
@@ -77,6 +79,7 @@ app.add_typer(listings.effects, name="effects")
 app.add_typer(trusting.trust, name="trust")
 app.add_typer(setup.account, name="account")
 app.command()(setup.config)
+app.command()(schedule.schedule)
 app.command()(care.doctor)
 app.command()(care.health)
 app.command()(care.forget)

@@ -22,8 +22,8 @@ from mailrules.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from mailrules.config import Config
-    from mailrules.decide.compose import World
     from mailrules.ruleset import RuleSet
+    from mailrules.world import World
 
 
 def try_rules(

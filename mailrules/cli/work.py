@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -46,6 +47,21 @@ def poll(
         str | None,
         typer.Option("--plan", metavar="FILE", help="As --dry-run, and write it down for `mailrules apply FILE`."),
     ] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            "--since",
+            metavar="DATE",
+            formats=["%Y-%m-%d"],
+            help="Pass over what arrived before that day, in mailboxes that are read for the first time.",
+        ),
+    ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Go on for ever: poll when a server says so, else at intervals.")
+    ] = False,
+    every: Annotated[
+        int, typer.Option("--every", metavar="MINUTES", min=1, help="With --watch: where a server does not speak up.")
+    ] = 5,
     as_json: AsJson = False,
 ) -> None:
     """Look for new mail and for deadlines, once; do what the rules say. Silent on success when not on a terminal."""
@@ -54,8 +70,19 @@ def poll(
     from mailrules.cli.outcome import show_outcome, write_private
     from mailrules.spine.plan import to_text
 
+    if watch:
+        from mailrules.cli.watching import watch as watch_for_ever
+
+        if dry_run or plan or since:
+            raise UsageError("--watch goes alone: --dry-run, --plan and --since are for one poll")
+        watch_for_ever(config, account, every, as_json=as_json)
     loaded = configuration.load(config)
-    outcome = app.poll(loaded, only=account, dry_run=dry_run or plan is not None)
+    outcome = app.poll(
+        loaded,
+        only=[account] if account else None,
+        dry_run=dry_run or plan is not None,
+        since=since.date() if since else None,
+    )
     if outcome.plan and plan:
         write_private(Path(plan), to_text(outcome.plan))
     show_outcome(outcome, as_json=as_json)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date
 from typing import Any
 
-from mailrules.decide.compose import Situation, World, arguments
+from mailrules.decide.compose import Situation, arguments
 from mailrules.decide.schedule import due, may_write_from
 from mailrules.effects import ActionKind, Effect, EffectState, effect_key
 from mailrules.language.ast import ActionCall, OnTrigger, Rule, Text, WhileTrigger
@@ -19,6 +19,7 @@ from mailrules.language.evaluate import Leaf, evaluate
 from mailrules.notices.notice import TRUST_LEVELS
 from mailrules.templates import TemplateProblem
 from mailrules.vocabulary import ACTIONS
+from mailrules.world import World
 
 KINDS = {word.verb: word for word in ACTIONS}
 Known = Collection[str]

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from mailrules.decide.schedule import AccountFacts
 from mailrules.effects import ActionKind
 from mailrules.language.ast import ActionCall, Name, Rule, Text
 from mailrules.language.evaluate import offset_date
 from mailrules.templates import render
+from mailrules.world import AccountFacts, World
 
 MAX_ARGUMENT, MAX_LINE, MAX_TEXT = 1024, 500, 100_000
 """Characters: of one argument of a script, of a title or subject, of any other text."""
@@ -24,31 +24,6 @@ HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Control characters, invisible and direction characters, line ends: what a value may not smuggle in."""
 UNVERIFIED_MARK = "[unverified] "
 """Before every title and subject that nothing proves."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Script:
-    """A script declared in the configuration. `timeout` in seconds; `retry` is "never" or "safe".
-
-    `verifies`: its success is evidence that the renewal happened; it may print `expires: YYYY-MM-DD`.
-    """
-
-    argv: tuple[str, ...]
-    timeout: float = 60.0
-    retry: str = "never"
-    changes_nothing: bool = False
-    verifies: bool = False
-    cwd: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class World:
-    """What effects are made with: people by name, scripts by name, accounts by name."""
-
-    people: Mapping[str, str] = field(default_factory=dict)
-    scripts: Mapping[str, Script] = field(default_factory=dict)
-    accounts: Mapping[str, AccountFacts] = field(default_factory=dict)
-    developers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

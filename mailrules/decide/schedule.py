@@ -8,34 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from mailrules.effects import EffectState
 from mailrules.language.ast import ActionCall, Offset, Repeat, Rule
 from mailrules.language.evaluate import offset_date
+from mailrules.world import AccountFacts
 
 MAX_TURNS = 1000
 """So often may one repeat come at most; a year of days and more."""
-EVERY_DAY = frozenset(range(7))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountFacts:
-    """What rules need to know of an account.
-
-    Rungs come at `day_starts` on a working day (0 = Monday). Nobody is written to within `quiet` (begin, end; local).
-    """
-
-    name: str
-    zone: ZoneInfo
-    language: str = "en"
-    region: str | None = None
-    day_starts: time = time(8)
-    warn_days: int = 30
-    working_days: frozenset[int] = EVERY_DAY
-    quiet: tuple[time, time] | None = None
 
 
 @dataclass(frozen=True, slots=True)

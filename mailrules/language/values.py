@@ -18,7 +18,24 @@ _ALIKE = {
     **dict.fromkeys("'‘’‚‛′`´", "'"),
     **dict.fromkeys('"“”„‟″«»「」', '"'),
 }
+KNOWN_CHARACTERS = 20_000
+"""So many characters are remembered as they are folded; a hostile text has more."""
 _INVISIBLE = frozenset("\u00ad\u200b\u200c\u200d\u2060\ufeff\u200e\u200f\u202a\u202b\u202c\u202d\u202e")
+
+
+class _Folds(dict[int, str]):
+    """What each character is folded to, found out when it is first met."""
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        alike = unicodedata.normalize("NFKC", _ALIKE.get(char, char)).casefold()
+        folded = "".join(" " if c.isspace() else _ALIKE.get(c, c) for c in alike) if char not in _INVISIBLE else ""
+        if len(self) < KNOWN_CHARACTERS:
+            self[code] = folded
+        return folded
+
+
+_FOLDS = _Folds()
 
 
 def fold_with_map(text: str) -> tuple[str, list[int]]:
@@ -29,8 +46,7 @@ def fold_with_map(text: str) -> tuple[str, list[int]]:
     for index, char in enumerate(text):
         if char in _INVISIBLE:
             continue
-        for plain in unicodedata.normalize("NFKC", _ALIKE.get(char, char)).casefold():
-            one = " " if plain.isspace() else _ALIKE.get(plain, plain)
+        for one in _FOLDS[ord(char)]:
             if one == " " and (not out or out[-1] == " "):
                 continue
             if one in (",", "'") and previous == one == char and out and out[-1] == one and places[-1] == index - 1:
@@ -46,10 +62,10 @@ def fold_with_map(text: str) -> tuple[str, list[int]]:
 
 
 def fold(text: str) -> str:
-    """Return `text` as it is compared."""
-    if text.isascii():  # why: most texts are, and a condition folds both its sides
-        return " ".join(text.split()).lower().replace(",,", '"').replace("''", '"').replace("`", "'")
-    return fold_with_map(text)[0]
+    """Return `text` as it is compared: what `fold_with_map` gives, without the places."""
+    quoted = text.replace(",,", '"').replace("''", '"')
+    plain = quoted.lower().replace("`", "'") if text.isascii() else quoted.translate(_FOLDS)
+    return " ".join(plain.split())
 
 
 def comparable(text: str) -> str:

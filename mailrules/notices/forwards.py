@@ -59,6 +59,8 @@ class Letter:
 
 def letters(lines: Sequence[Line]) -> list[Letter]:
     """Part a text into its own words and the mails quoted in it; each line belongs to exactly one."""
+    if not any(_role(line.text) == "from" for line in lines):
+        return [Letter(lines=list(lines))]  # why: no mail is quoted without its sender, and most mails quote none
     found = [Letter()]
     latest = [0] * (MAX_DEPTH + 1)  # which letter a line belongs to, by how deep it is quoted
     index, marked = 0, False
@@ -80,6 +82,8 @@ def letters(lines: Sequence[Line]) -> list[Letter]:
 
 
 def _role(text: str) -> str:
+    if ":" not in text and "\t" not in text and "\uff1a" not in text:
+        return ""
     match = _FIELD.match(text)
     return _ROLES.get(match[2].strip().casefold().replace("’", "'"), "") if match else ""
 

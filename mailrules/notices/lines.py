@@ -7,7 +7,7 @@ May not live here: patterns, what a line means, folding.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mailrules.mail.message import TextPart
 from mailrules.notices.notice import Place
@@ -16,8 +16,7 @@ _BROKEN = re.compile(r"(?<!\d)\d{4}(?:[-‐‑‒–—−-]\d{2,4})?[-‐‑‒
 _GOES_ON = re.compile(r"[ >|\t]*(\d.*)", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One line: its text, and the pieces of it, each (offset in the text, line number, column), first piece at 0.
 
     `open` tells that the text of the part just stops here, perhaps in the middle of a value.

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from mailrules.language.ast import Span
+if TYPE_CHECKING:
+    from mailrules.language.ast import Span
 
 Status = Literal["read", "unparsed", "unrecognized", "refused"]
 Trust = Literal["forged", "unverified", "authenticated", "bound", "confirmed"]

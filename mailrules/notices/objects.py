@@ -110,6 +110,17 @@ def open_ended(hole: HoleType) -> bool:
     return hole.type != "date" or _OPEN_DATE.search(hole.format or "YYYY-MM-DD") is not None
 
 
+def may_list(text: Searched, wording: CompiledWording) -> bool:
+    """Whether several objects, or one that drifted, can stand in lines of a text: False only where none does."""
+    lines = [clause for clause in wording.body if clause.place == "line"]
+    if any(c.heading and not c.holes and not c.optional for c in lines):
+        return any(text.holds(c) or text.beginning_with(c.heading) for c in lines)
+    if len(lines) == 1 and not lines[0].optional:
+        return text.holds(lines[0])
+    identity = _identity(wording)
+    return identity is not None and text.holds(identity) and len(text.find(identity)) > 1
+
+
 def objects_of(text: Text, wording: CompiledWording) -> tuple[list[Object], bool]:
     """Return the objects of one text, and whether there are more than MAX_OBJECTS."""
     rows, inside = text.tables.rows(wording.body, MAX_OBJECTS)
@@ -215,8 +226,8 @@ def _joined(objects: list[Object]) -> list[Object]:
 
 def _blocks(text: Searched, wording: CompiledWording) -> list[range]:
     """Return the line ranges of a digest's objects, [] where the text is not beyond doubt a digest."""
-    required = [c for c in wording.body if c.place == "line" and c.holes and not c.optional]
-    identity = next((c for name in IDENTITY for c in required if any(h.field == name for h in c.holes)), None)
+    required = [c for c in wording.required if c.place == "line" and c.holes]
+    identity = _identity(wording)
     if identity is None or len(text.find(identity)) < 2:
         return []
     count = len(text.find(identity))
@@ -234,6 +245,12 @@ def _blocks(text: Searched, wording: CompiledWording) -> list[range]:
         if turns:
             return [range(start, end) for start, end in zip(starts, ends, strict=True)]
     return []
+
+
+def _identity(wording: CompiledWording) -> CompiledClause | None:
+    """Return the line by which a digest's objects are told apart."""
+    lines = [c for c in wording.required if c.place == "line"]
+    return next((c for name in IDENTITY for c in lines if any(h.field == name for h in c.holes)), None)
 
 
 def _records(text: Searched, wording: CompiledWording) -> tuple[list[range], bool]:

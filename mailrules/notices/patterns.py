@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import product
 
 from mailrules.language.ast import Clause, FieldDefinition, Hole, NoticeDefinition, Pattern, Wording
@@ -49,13 +50,28 @@ class CompiledClause:
     place: str
     source: str
     optional: bool
-    pattern: re.Pattern[str]
+    expression: str
     holes: tuple[HoleType, ...]
-    label: re.Pattern[str] | None
+    label_expression: str
     heading: str
     must: str
     begins: str
-    stop: re.Pattern[str] | None = None
+    stop_expression: str = ""
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """What the whole clause fits; compiled when it is first tried, which most clauses never are."""
+        return _compiled(self.expression)
+
+    @property
+    def label(self) -> re.Pattern[str] | None:
+        """What its label alone fits, where it has one."""
+        return _compiled(self.label_expression) if self.label_expression else None
+
+    @property
+    def stop(self) -> re.Pattern[str] | None:
+        """What another label of the same wording fits."""
+        return _compiled(self.stop_expression) if self.stop_expression else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +82,20 @@ class CompiledWording:
     wording: Wording
     subject: tuple[CompiledClause, ...]
     body: tuple[CompiledClause, ...]
+    required: tuple[CompiledClause, ...]
+    """The clauses of the body that must be found."""
+    headings: frozenset[str]
+    """What may stand above the columns of a table, and beside the values of a line."""
 
     @property
     def reads_nothing(self) -> bool:
         """Whether no clause of the body that must be found has a hole: such a wording proves little by itself."""
-        return not any(clause.holes for clause in self.body if not clause.optional)
+        return not any(clause.holes for clause in self.required)
+
+
+@cache
+def _compiled(expression: str) -> re.Pattern[str]:
+    return re.compile(expression)
 
 
 def squeeze(folded: str) -> str:
@@ -144,14 +169,14 @@ def compile_clause(clause: Clause, written: Pattern, fields: Mapping[str, FieldD
             waiting = ""
     ends_in_hole = bool(pieces) and isinstance(pieces[-1], Hole)
     pattern += waiting + (_TRAIL if whole and not ends_in_hole else "")
-    label = None
+    label = ""
     if line and len(holes) == 1 and before_last and ends_in_hole:
-        label = re.compile(_LEAD + before_last.replace(_SEPARATOR, _NOTHING) + _TRAIL)
+        label = _LEAD + before_last.replace(_SEPARATOR, _NOTHING) + _TRAIL
     first = pieces[0] if pieces and isinstance(pieces[0], str) else ""
     heading = cell(_title(written)) if line else ""
     plain = [squeeze(fold(piece)) for piece in pieces if isinstance(piece, str)]
     return CompiledClause(
-        clause.place, written.source.value, clause.optional, re.compile((_LEAD if whole else "") + pattern),
+        clause.place, written.source.value, clause.optional, (_LEAD if whole else "") + pattern,
         tuple(holes), label, heading, max(plain, key=len, default=""), squeeze(fold(first))[:INDEXED] if line else "",
     )  # fmt: skip
 
@@ -172,10 +197,11 @@ def cell(text: str) -> str:
 def compile_wordings(notices: tuple[NoticeDefinition, ...]) -> tuple[CompiledWording, ...]:
     """Compile every wording of every notice, look-alikes first: what is refused by name can never be read."""
     compiled = []
+    known: dict[CompiledClause, CompiledClause] = {}
     for notice in sorted(notices, key=lambda n: n.refuse is None):
         fields = {field.name.value: field for field in notice.fields}
         for wording in notice.wordings:
-            compiled += [_compile(notice, wording, written, fields) for written in _ways(wording)]
+            compiled += [_compile(notice, wording, written, fields, known) for written in _ways(wording)]
     return tuple(compiled)
 
 
@@ -197,12 +223,15 @@ def _compile(
     wording: Wording,
     written: Sequence[tuple[Clause, Pattern]],
     fields: Mapping[str, FieldDefinition],
+    known: dict[CompiledClause, CompiledClause],
 ) -> CompiledWording:
     titles = [_literal(_title(way), line=False) for clause, way in written if clause.place == "line" and _title(way)]
-    stop = re.compile(f"{_LEAD}(?:{'|'.join(titles)})[ *_|]*+(?::|$)") if titles else None
+    stop = f"{_LEAD}(?:{'|'.join(titles)})[ *_|]*+(?::|$)" if titles else ""
     clauses = [compile_clause(clause, way, fields) for clause, way in written]
+    clauses = [c if c.place == "subject" else replace(c, stop_expression=stop) for c in clauses]
+    clauses = [known.setdefault(c, c) for c in clauses]  # why: what many wordings say alike is searched for once
+    body = tuple(c for c in clauses if c.place != "subject")
     return CompiledWording(
-        notice, wording,
-        tuple(c for c in clauses if c.place == "subject"),
-        tuple(replace(c, stop=stop) for c in clauses if c.place != "subject"),
+        definition=notice, wording=wording, subject=tuple(c for c in clauses if c.place == "subject"), body=body,
+        required=tuple(c for c in body if not c.optional), headings=frozenset(c.heading for c in body if c.heading),
     )  # fmt: skip

@@ -6,6 +6,7 @@ May not live here: trust, rules, the ledger; anything about one particular syste
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from mailrules.mail.message import Message
 from mailrules.notices.drift import difference, draft
 from mailrules.notices.groups import Group, Text, groups_of
 from mailrules.notices.notice import Evidence, Notice
-from mailrules.notices.objects import MAX_OBJECTS, Object, Reading, objects_of
+from mailrules.notices.objects import MAX_OBJECTS, Object, Reading, may_list, objects_of
 from mailrules.notices.patterns import CompiledClause, CompiledWording
 from mailrules.notices.regions import REGIONS, region_of
 from mailrules.notices.search import Searched
@@ -193,13 +194,15 @@ def _items(group: Group, wordings: Sequence[CompiledWording], systems: dict[str,
 
 def _fit(group: Group, wording: CompiledWording, system: System | None) -> list[_Item]:
     """Return what one wording makes of a group: nothing, one object, or several."""
-    heading = Reading().read(wording.subject, group.subject)
-    titled = any(not c.optional for c in wording.subject) and not heading.missing
-    if wording.reads_nothing and not titled and not _speaks_for(system, group):
+    titled = any(not c.optional for c in wording.subject) and all(
+        c.optional or group.subject.find(c) for c in wording.subject
+    )
+    if not titled and (
+        not _speaks_for(system, group) if wording.reads_nothing else group.texts and not _possible(group.texts, wording)
+    ):
         return []
-    fits = _Fits(wording, heading, titled)
-    needed = any(not clause.optional for clause in wording.body)
-    if not group.texts or not needed:
+    fits = _Fits(wording, Reading().read(wording.subject, group.subject), titled)
+    if not group.texts or not wording.required:
         readings = [Reading().read(wording.body, text.searched) for text in group.texts]
         nothing = Reading(missing=[c for c in wording.body if not c.optional])
         return fits.item((), readings or [nothing], split=False)
@@ -234,6 +237,22 @@ def _fit(group: Group, wording: CompiledWording, system: System | None) -> list[
     return items
 
 
+def _possible(texts: Sequence[Text], wording: CompiledWording) -> bool:
+    """Whether a wording whose subject does not fit can give anything: True where in doubt, and for most it is False.
+
+    It gives nothing without the rows of a table, objects side by side (whose sets may disagree between the parts), a word
+    beside a label that drifted, all of its clauses, or so many of them that it is meant to be that notice.
+    """
+    total = len(wording.required)
+    enough = min(total, max(2, math.ceil(total * NEARLY)))
+    held = 0
+    for clause in wording.required:
+        held += any(text.searched.holds(clause) for text in texts)
+    if held >= enough:
+        return True
+    return any(text.tables.knows(wording.headings) or may_list(text.searched, wording) for text in texts)
+
+
 def _tells(one: Object) -> bool:
     """Whether an object is one of several, or has at least the name of one."""
     return one.key is not None or bool(_only(one.reading))
@@ -265,7 +284,7 @@ class _Fits:
         """Return the item of one object as its parts read it; [] where it is none."""
         wording, titled = self.wording, self.titled
         nearest = min(readings, key=lambda r: len(r.missing))
-        total = sum(not clause.optional for clause in wording.body)
+        total = len(wording.required)
         subject = any(not c.optional for c in wording.subject)
         whole = not nearest.missing and (titled or not subject or not wording.reads_nothing)
         weight = nearest.found + titled

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from mailrules.language.values import fold_with_map
+from mailrules.language.values import fold, fold_with_map
 from mailrules.notices.lines import Line
 from mailrules.notices.notice import Place
 from mailrules.notices.patterns import INDEXED, CompiledClause, HoleType, squeeze
@@ -49,7 +49,7 @@ class Searched:
 
     def __init__(self, lines: Sequence[Line], folded: Sequence[str] | None = None) -> None:
         self.lines = list(lines)
-        self.folded = list(folded) if folded is not None else [_folded(line)[0] for line in self.lines]
+        self.folded = list(folded) if folded is not None else [fold(_read(line)) for line in self.lines]
         bodies = [text.lstrip("> ") for text in self.folded]
         self._starts: list[int] = []
         pieces: list[str] = []
@@ -65,6 +65,7 @@ class Searched:
         self._squeezed = squeeze(self.running)
         self._begins: dict[str, list[int]] | None = None
         self._known: dict[int, list[Hit]] = {}
+        self._held: dict[str, bool] = {}
         self._maps: dict[int, list[int]] = {}
 
     def some(self, indexes: Sequence[int]) -> Searched:
@@ -76,13 +77,22 @@ class Searched:
         known = self._known.get(id(clause))
         if known is None:
             known = []
-            if clause.must in self._squeezed:
+            if self.holds(clause):
                 for hit in self._says(clause) if clause.place == "says" else self._lines(clause):
                     known.append(hit)
                     if len(known) == MAX_HITS:
                         break
             self._known[id(clause)] = known
         return known
+
+    def holds(self, clause: CompiledClause) -> bool:
+        """Whether that stands there without which a clause is found nowhere, in no part of the lines either."""
+        if clause.place != "says" and not self._beginning(clause.begins):
+            return False
+        held = self._held.get(clause.must)
+        if held is None:
+            held = self._held[clause.must] = clause.must in self._squeezed
+        return held
 
     def beginning_with(self, heading: str) -> list[int]:
         """Return the indexes of the lines that begin with a label, whatever stands behind it."""
@@ -145,7 +155,7 @@ class Searched:
 
     def _map(self, index: int) -> list[int]:
         if index not in self._maps:
-            self._maps[index] = _folded(self.lines[index])[1]
+            self._maps[index] = fold_with_map(_read(self.lines[index]))[1]
         return self._maps[index]
 
     def _line_at(self, offset: int) -> int:
@@ -186,10 +196,9 @@ def _written_together(before: str, after: str) -> bool:
     )
 
 
-def _folded(line: Line) -> tuple[str, list[int]]:
-    if "\t" in line.text:
-        return fold_with_map(line.text.replace("\t", ":"))
-    return fold_with_map(line.text)
+def _read(line: Line) -> str:
+    """Return a line as it is searched: what a tab parts are a label and its value."""
+    return line.text.replace("\t", ":")
 
 
 def _trimmed(hole: HoleType, line: Line, start: int, end: int, *, below: bool = False) -> Found:

@@ -50,12 +50,18 @@ class Tables:
                         folded[one.text] = cell(one.text)
                     self._headings.setdefault(folded[one.text], []).append(index)
 
+    def knows(self, headings: frozenset[str]) -> bool:
+        """Whether there can be rows for a wording with these headings."""
+        return len(headings & self._headings.keys()) > 1
+
     def rows(self, clauses: Sequence[CompiledClause], most: int) -> tuple[list[Row], set[int]]:
         """Return the rows under headings that at least two clauses know, and the indexes of all lines of such tables.
 
         Two, because in a table of labels and values side by side every line has one label of its own.
         """
         wanted = {clause.heading for clause in clauses if clause.heading}
+        if len(wanted & self._headings.keys()) < 2:
+            return [], set()
         known: dict[int, set[str]] = {}
         for heading in wanted:
             for index in self._headings.get(heading, ()):

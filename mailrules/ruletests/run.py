@@ -12,12 +12,10 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from mailrules.decide.compose import UNVERIFIED_MARK, Script, World
-from mailrules.decide.schedule import AccountFacts
+from mailrules.decide.compose import UNVERIFIED_MARK
 from mailrules.effects import Effect
 from mailrules.errors import UsageError
 from mailrules.language.ast import Span, WhileTrigger
-from mailrules.language.index import RuleIndex
 from mailrules.language.story import MailStep, PersonStep, Test
 from mailrules.ledger import Ledger, Sighting, enter, renewed, state_of
 from mailrules.mail.message import RawMessage
@@ -25,6 +23,7 @@ from mailrules.notices.notice import Notice
 from mailrules.pipeline import Ingest, conclude, read, tick
 from mailrules.ruleset import RuleSet
 from mailrules.ruletests.coverage import Seen
+from mailrules.world import AccountFacts, Script, World
 
 ACCOUNT = "test"
 """What the account of a test is called where the test does not say."""
@@ -235,4 +234,4 @@ def only_file(rules: RuleSet, path: str) -> RuleSet:
     """Return the rule set with all systems and notices, and the rules of one file only."""
     every = (*rules.rules, *rules.definitions.replaced_rules)
     own = tuple(rule for rule in every if rule.span.file == path)
-    return replace(rules, definitions=replace(rules.definitions, rules=own), index=RuleIndex(own, every=True))
+    return replace(rules, definitions=replace(rules.definitions, rules=own), every=True)

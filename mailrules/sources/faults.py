@@ -28,6 +28,25 @@ _ABSENT = re.compile(
     re.IGNORECASE,
 )
 
+_THROTTLED = re.compile(
+    r"\[(?:OVERQUOTA|THROTTLED)\b|throttl|back-?off|bandwidth|rate limit", re.IGNORECASE
+)
+_SECONDS = re.compile(r"back-?off time: ?(\d{1,12}) milliseconds", re.IGNORECASE)
+QUARTER = 900.0
+"""So many seconds an account is left alone whose server says that we come too often, and not for how long."""
+
+
+class Refused(AuthError):
+    """A server took our name and our proof, and said no: trying again too soon may lock the account."""
+
+
+class Throttled(TemporaryError):
+    """A server wants to be left alone for so many `seconds`."""
+
+    def __init__(self, message: str, *, seconds: float = QUARTER, help: str = "") -> None:  # noqa: A002 - as its base
+        super().__init__(message, help=help or "the polls until then leave this account alone; nothing is lost")
+        self.seconds = seconds
+
 
 def passing(words: str) -> bool:
     """Say whether a server's words mean "not now": throttling, a quota, a fault of its own."""
@@ -93,7 +112,7 @@ def fault(place: str, doing: str, error: BaseException, *, tls: str, login: bool
     broken = any(isinstance(e, imaplib.IMAP4.abort | OSError) for e in (error, error.__context__))
     if isinstance(error, imaplib.IMAP4.error) and not broken and not passing(words):
         if login:
-            return AuthError(
+            return Refused(
                 f"{where}: the server refused the login: {words}",
                 help="check `user` and the password; many providers want an app password and IMAP enabled in the settings",
             )
@@ -101,6 +120,9 @@ def fault(place: str, doing: str, error: BaseException, *, tls: str, login: bool
             return AuthError(
                 f"{where}: no permission: {words}", help="allow IMAP access for this account at the provider"
             )
+    if isinstance(error, imaplib.IMAP4.error) and _THROTTLED.search(words):
+        told = _SECONDS.search(words)
+        return Throttled(f"{where}: {words}", seconds=int(told[1]) / 1000 if told else QUARTER)
     if isinstance(error, MemoryError):
         return TemporaryError(
             f"{where}: the server announced more data than there is memory", help="the next poll tries again"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import imaplib
-import socket
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -17,12 +16,12 @@ from typing import Any, Self
 
 import imapclient
 from imapclient.datetime_util import parse_to_datetime
-from imapclient.response_parser import gen_parsed_response
+from imapclient.response_parser import gen_parsed_response, parse_response
 
 from mailrules import __version__
 from mailrules.errors import AuthError, ConfigError, TemporaryError
 from mailrules.mail.message import MessageKey
-from mailrules.sources.faults import absent, passing, words_of
+from mailrules.sources.faults import Refused, absent, passing, words_of
 from mailrules.sources.imap_types import (
     UNKNOWN_UIDNEXT,
     Header,
@@ -34,7 +33,8 @@ from mailrules.sources.imap_types import (
     ranges,
     windows,
 )
-from mailrules.sources.imap_wire import LOGOUT_SECONDS, Guarded, Wire
+from mailrules.sources.imap_wire import Deadline, Guarded, Wire, tls_context
+from mailrules.sources.sasl import MECHANISMS, Exchange
 
 __all__ = ["Header", "ImapSession", "ImapSettings", "MailboxState", "Missing", "Unfetchable", "check_login"]
 
@@ -42,21 +42,41 @@ HEADERS = "BODY.PEEK[HEADER.FIELDS (FROM SENDER SUBJECT DATE TO MESSAGE-ID CONTE
 HEADER_BATCH = 500
 BODY_BATCH = 50
 BODY_BATCH_BYTES = 8_000_000
+IDENTITY = b'("name" "mailrules" "version" "%s")' % __version__.encode()
 
 
 class _Client(imapclient.IMAPClient):  # type: ignore[misc]
-    def __init__(
-        self, settings: ImapSettings, context: ssl.SSLContext | None, opened: Callable[[socket.socket], None]
-    ) -> None:
+    def __init__(self, settings: ImapSettings, context: ssl.SSLContext | None, deadline: Deadline) -> None:
         implicit = settings.tls == "implicit"
-        self._make: Callable[[], Wire] = lambda: Wire(settings, context if implicit else None, opened)
+        self._make: Callable[[], Wire] = lambda: Wire(settings, context if implicit else None, deadline)
         timeout = imapclient.SocketTimeout(settings.connect_timeout, settings.read_timeout)
         super().__init__(settings.host, settings.port, ssl=implicit, timeout=timeout)
         self.normalise_times = False
-        self._imap.debug = 0  # IMAPClient sets 5, which formats every line for a log that nobody reads: 12 times slower
+        self.wire.debug = 0  # IMAPClient sets 5, which formats every line for a log that nobody reads: 12 times slower
 
     def _create_IMAP4(self) -> Wire:  # noqa: N802 - IMAPClient's name
         return self._make()
+
+    @property
+    def wire(self) -> Wire:
+        """Imaplib's connection."""
+        return self._imap  # type: ignore[no-any-return]
+
+    def states(self, mailboxes: Sequence[str], items: str, *, introduction: bool) -> dict[str, dict[bytes, Any]]:
+        """Ask for the status of all mailboxes in one go; those that the server says nothing useful of are left out."""
+        quoted = {imapclient.imap_utf7.encode(name): name for name in mailboxes}
+        commands = [b"STATUS %s %s" % (self._normalise_folder(name), items.encode()) for name in mailboxes]
+        self.wire.untagged_responses.pop("STATUS", None)
+        self.wire.together([*([b"ID " + IDENTITY] if introduction else []), *commands])
+        found = {}
+        for line in self.wire.untagged_responses.pop("STATUS", []):
+            try:
+                name, pairs = parse_response([line])[:2]
+                known = next(n for q, n in quoted.items() if q == name or q.upper() == name.upper() == b"INBOX")
+                found[known] = {k.upper(): v for k, v in zip(pairs[::2], pairs[1::2], strict=True)}
+            except (ValueError, TypeError, AttributeError, StopIteration):
+                continue
+        return found
 
     def uid_command(self, name: str, *arguments: str) -> list[Any]:
         """Send a UID command and return its untagged data unparsed; NO and BAD raise."""
@@ -75,6 +95,7 @@ class ImapSession(Guarded):
         self._client: _Client | None = None
         self._mailbox, self._state = "", MailboxState(uidvalidity=0, uidnext=UNKNOWN_UIDNEXT, exists=0)
         self._sizes: dict[int, int] = {}
+        self._introduced = False
         self.login_method = ""
 
     def __enter__(self) -> Self:
@@ -98,9 +119,29 @@ class ImapSession(Guarded):
         with self._doing("asking for capabilities"):
             return tuple(c.decode("ascii", "replace") for c in self._open().capabilities())
 
+    @property
+    def received(self) -> int:
+        """So many bytes came from the server."""
+        return self._deadline.received
+
+    def states(self, mailboxes: Sequence[str]) -> dict[str, MailboxState | None]:
+        """Return the states of mailboxes without opening one, in one round trip; None where only opening it can tell."""
+        for name in mailboxes:
+            self._clean(name, "the mailbox name")
+        if self._settings.provider.id_first:
+            self._introduce()
+        modseq = " HIGHESTMODSEQ" if "CONDSTORE" in self.capabilities else ""
+        introduction = not self._introduced and "ID" in self.capabilities
+        with self._doing("asking for the status of the mailboxes"):
+            self._introduced = True
+            items = f"(MESSAGES UIDNEXT UIDVALIDITY{modseq})"
+            found = self._open().states(mailboxes, items, introduction=introduction)
+        return {name: self._read_state(found[name], b"MESSAGES") if name in found else None for name in mailboxes}
+
     def examine(self, mailbox: str) -> MailboxState:
         """Open a mailbox read-only (RFC 9051 section 6.3.3)."""
         client = self._open()
+        self._introduce()
         with self._doing(f"opening {self._clean(mailbox, 'the mailbox name')}"):
             try:
                 found = client.select_folder(mailbox, readonly=True)
@@ -117,13 +158,6 @@ class ImapSession(Guarded):
             self._mailbox, self._sizes = mailbox, {}
             self._state = self._read_state(found, b"EXISTS")
         return self._state
-
-    def status(self, mailbox: str) -> MailboxState:
-        """Ask for the state of a mailbox without opening it."""
-        with self._doing(f"asking for the status of {self._clean(mailbox, 'the mailbox name')}"):
-            return self._read_state(
-                self._open().folder_status(mailbox, ["MESSAGES", "UIDNEXT", "UIDVALIDITY"]), b"MESSAGES"
-            )
 
     def uids(self, low: int) -> list[int]:
         """Return every UID above `low` in the examined mailbox, ascending."""
@@ -201,7 +235,7 @@ class ImapSession(Guarded):
     def _gather(self, batch: list[int], items: str, read: Callable[[int, dict[bytes, Any]], Any]) -> dict[int, Any]:
         """Fetch a batch and keep what is complete and was asked for; where the server says NO, ask for each alone."""
         got: dict[int, Any] = {}
-        todo = ranges(batch)
+        todo = ranges(batch, self._settings.provider.set_characters)
         wanted = set(batch)
         with self._doing(f"fetching from {self._mailbox}"):
             while todo:
@@ -237,14 +271,16 @@ class ImapSession(Guarded):
 
     def _connect(self) -> None:
         settings = self._settings
+        self._deadline.patience = settings.connect_timeout
         with self._doing("connecting"):
             context = None
             if settings.tls != "none":
                 try:
-                    context = ssl.create_default_context(cafile=settings.ca_file)
+                    context = tls_context(settings.ca_file)
                 except (OSError, ssl.SSLError) as error:
                     raise ConfigError(f"{self._place}: `ca_file` cannot be used: {error}") from error
-            self._client = _Client(settings, context, self._deadline.watch)
+            self._client = _Client(settings, context, self._deadline)
+        self._deadline.patience = settings.read_timeout
         if settings.tls == "starttls":
             with self._doing("starting TLS"):
                 try:
@@ -261,28 +297,45 @@ class ImapSession(Guarded):
                     raise ConfigError(f"{self._place}: TLS could not be started: {words_of(error)}") from error
 
     def _login(self) -> None:
-        client, offered = self._open(), set(self.capabilities)
-        user, secret = self._clean(self._settings.user, "`user`"), self._clean(self._secret(), "the password")
+        client, offered, settings = self._open(), set(self.capabilities), self._settings
+        user, secret = self._clean(settings.user, "`user`"), self._clean(self._secret(), "the secret")
+        mechanism = MECHANISMS.get(settings.auth, "PLAIN")
+        exchange = Exchange(mechanism, user, secret, settings.host, settings.port)
+        if f"AUTH={mechanism}" in offered:
+            self.login_method = f"AUTHENTICATE {mechanism}"
+        elif mechanism != "PLAIN":
+            ways = ", ".join(sorted(c[5:] for c in offered if c.startswith("AUTH="))) or "LOGIN"
+            raise ConfigError(
+                f"{self._place}: the server does not take {mechanism}, but {ways}", help="change `auth` of this account"
+            )
+        elif "LOGINDISABLED" in offered:
+            raise AuthError(
+                f"{self._place}: the server takes no password here (LOGINDISABLED)",
+                help='set `tls = "implicit"` or "starttls"; some providers allow OAuth only',
+            )
+        else:
+            self.login_method = "LOGIN"
         with self._doing("logging in", login=True):
-            if "AUTH=PLAIN" in offered:
-                self.login_method = "AUTHENTICATE PLAIN"
-                client.plain_login(user, secret)
-            elif "LOGINDISABLED" in offered:
-                raise AuthError(
-                    f"{self._place}: the server takes no password here (LOGINDISABLED)",
-                    help='set `tls = "implicit"` or "starttls"; some providers allow OAuth only',
-                )
-            else:
-                self.login_method = "LOGIN"
-                client.login(user, secret)
-        if "ID" in self.capabilities:
-            with self._doing("introducing ourselves"):
-                try:  # 163.com refuses EXAMINE before an ID; GMX and Exchange refuse an empty one (RFC 2971)
-                    client.id_({"name": "mailrules", "version": __version__})
-                except imaplib.IMAP4.abort:
+            try:
+                if self.login_method == "LOGIN":
+                    client.login(user, secret)
+                else:
+                    client.wire.sign_in(exchange, at_once="SASL-IR" in offered)
+            except imaplib.IMAP4.error as error:
+                if not exchange.refusal or passing(words_of(error)):
                     raise
-                except (imaplib.IMAP4.error, ValueError, TypeError):
-                    pass
+                raise Refused(
+                    f"{self._place}: the server refused the access token: {exchange.refusal}",
+                    help=f"sign in again (`mailrules account login {settings.account}`), or see what `token` names",
+                ) from error
+
+    def _introduce(self) -> None:
+        """Send ID, once: 163.com refuses EXAMINE before it; GMX and Exchange refuse an empty one (RFC 2971)."""
+        if self._introduced or not (self._settings.provider.id_first or "ID" in self.capabilities):
+            return
+        self._introduced = True
+        with self._doing("introducing ourselves"):
+            self._open().wire.together([b"ID " + IDENTITY])
 
     def _key(self, uid: int) -> MessageKey:
         return MessageKey(
@@ -297,13 +350,11 @@ class ImapSession(Guarded):
     def _close(self, *, polite: bool) -> None:
         client, self._client = self._client, None
         if client is not None:
-            self._deadline.arm(LOGOUT_SECONDS)
             with contextlib.suppress(Exception):
                 if polite and not self._deadline.expired:
-                    client.logout()
+                    client.wire.leave()
             with contextlib.suppress(Exception):
                 client.shutdown()
-        self._deadline.end()
 
 
 def check_login(settings: ImapSettings, secret: Callable[[], str], mailboxes: Sequence[str] = ()) -> str:

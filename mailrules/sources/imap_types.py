@@ -12,6 +12,7 @@ from datetime import datetime
 
 from mailrules.errors import TemporaryError
 from mailrules.mail.message import MessageKey
+from mailrules.sources.providers import PLAIN, Provider
 
 SET_CHARACTERS = 4_000  # Dovecot refuses a line of 84 KB, others of 8 KB (RFC 7162 section 4 asks for 8,192)
 UNKNOWN_UIDNEXT = 2**32  # above every UID: a server that does not say UIDNEXT must be searched
@@ -21,7 +22,10 @@ MAX_WINDOWS = 2_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImapSettings:
-    """How to reach one account. `deadline` is the wall-clock time in seconds that one session may take in all."""
+    """How to reach one account. `deadline` is the wall-clock time in seconds that one session may take in all.
+
+    `auth` is "password", "xoauth2" or "oauthbearer"; `budget` is how many bytes the session may receive, 0 for any number.
+    """
 
     account: str
     host: str
@@ -33,15 +37,22 @@ class ImapSettings:
     read_timeout: float = 60
     deadline: float = 600
     max_message: int = 64 * 2**20
+    auth: str = "password"
+    provider: Provider = PLAIN
+    budget: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailboxState:
-    """What EXAMINE or STATUS said; `uidnext` is above every UID where the server does not say."""
+    """What EXAMINE or STATUS said; `uidnext` is above every UID where the server does not say.
+
+    `uidvalidity` and `modseq` (HIGHESTMODSEQ, RFC 7162) are 0 where the server names none.
+    """
 
     uidvalidity: int
     uidnext: int
     exists: int
+    modseq: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +80,7 @@ class Unfetchable(TemporaryError):
         self.reason = reason
 
 
-def ranges(uids: Iterable[int]) -> list[str]:
+def ranges(uids: Iterable[int], longest: int = SET_CHARACTERS) -> list[str]:
     """Return ascending UID sets like "1:3,7", each short enough for one command (QQ refuses descending sets)."""
     runs: list[list[int]] = []
     for uid in sorted(set(uids)):
@@ -80,7 +91,7 @@ def ranges(uids: Iterable[int]) -> list[str]:
     sets: list[str] = []
     for first, last in runs:
         text = str(first) if first == last else f"{first}:{last}"
-        if sets and len(sets[-1]) + len(text) < SET_CHARACTERS:
+        if sets and len(sets[-1]) + len(text) < longest:
             sets[-1] += "," + text
         else:
             sets.append(text)

@@ -1,86 +1,172 @@
-"""The connection under an IMAP session, and the wall-clock deadline that may cut it.
+"""The connection under an IMAP session, and the limits in time that hold for every single read.
 
-In: ImapSettings. Out: imaplib's connection, and a Deadline that shuts its socket down from another thread.
-May not live here: commands, and what their answers mean.
+In: ImapSettings. Out: imaplib's connection with commands sent together, SASL in one step, and a Deadline.
+May not live here: which commands, and what their answers mean.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import functools
 import imaplib
 import re
 import socket
 import ssl
-import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mailrules.errors import ConfigError, TemporaryError
 from mailrules.hosts import is_loopback
-from mailrules.sources.faults import fault
+from mailrules.sources.faults import Throttled, fault
 from mailrules.sources.imap_types import UNKNOWN_UIDNEXT, ImapSettings, MailboxState
+from mailrules.sources.sasl import Exchange
 
-LOGOUT_SECONDS = 2.0
+SLOWEST = 5_000
+"""Bytes a second: a command may take the time of one read, and the time that its answer takes at this speed."""
+
+
+class Deadline:
+    """A time-out per read does not end a server that trickles: here every read gets what is left of three times.
+
+    `patience` is for one read, a step for one command with its whole answer, and the deadline for the session.
+    """
+
+    def __init__(self) -> None:
+        self.patience: float | None = None
+        self.received = 0
+        self._end = self._step = float("inf")
+
+    def arm(self, seconds: float) -> None:
+        """Start counting, or start again with another time; a step begun before is over."""
+        self._end, self._step = time.monotonic() + seconds, float("inf")
+
+    def step(self, seconds: float) -> None:
+        """Begin a step."""
+        self._step = time.monotonic() + seconds
+
+    @property
+    def expired(self) -> bool:
+        """Whether the time of the session is up."""
+        return time.monotonic() >= self._end
+
+    def left(self) -> float | None:
+        """Return how long the next read may take; raises TimeoutError where none may."""
+        until = min(self._end, self._step)
+        if until == float("inf"):
+            return self.patience
+        left = until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the time is up")
+        return left if self.patience is None else min(left, self.patience)
+
+
+class _Plain(socket.socket):
+    deadline = Deadline()
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        self.settimeout(self.deadline.left())
+        count = super().recv_into(*args, **kwargs)
+        self.deadline.received += count
+        return count
+
+    def recv(self, *args: Any, **kwargs: Any) -> bytes:  # imaplib reads by it from Python 3.14 on
+        self.settimeout(self.deadline.left())
+        data = super().recv(*args, **kwargs)
+        self.deadline.received += len(data)
+        return data
+
+
+class _Tls(ssl.SSLSocket):
+    deadline = Deadline()
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        self.settimeout(self.deadline.left())
+        count = super().recv_into(*args, **kwargs)
+        self.deadline.received += count
+        return count
+
+    def recv(self, *args: Any, **kwargs: Any) -> bytes:
+        self.settimeout(self.deadline.left())
+        data = super().recv(*args, **kwargs)
+        self.deadline.received += len(data)
+        return data
+
+
+@functools.cache
+def tls_context(ca_file: str | None) -> ssl.SSLContext:
+    """Return the one context for all connections: reading all certificates takes longer than a handshake."""
+    context = ssl.create_default_context(cafile=ca_file)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.sslsocket_class = _Tls
+    return context
 
 
 class Wire(imaplib.IMAP4):
-    """imaplib's connection, with its socket shown to the deadline before the first byte is awaited."""
+    """imaplib's connection, with the deadline on its socket, and without the round trips that it can do without."""
 
-    def __init__(
-        self, settings: ImapSettings, context: ssl.SSLContext | None, opened: Callable[[socket.socket], None]
-    ) -> None:
-        self._settings, self._context, self._opened = settings, context, opened
+    def __init__(self, settings: ImapSettings, context: ssl.SSLContext | None, deadline: Deadline) -> None:
+        self._settings, self._context, self._limit = settings, context, deadline
+        self._asked = False
         super().__init__(settings.host, settings.port)
 
     def _create_socket(self, timeout: float | None = None) -> socket.socket:  # noqa: ARG002 - imaplib's signature
         settings = self._settings
-        sock = socket.create_connection((settings.host, settings.port), settings.connect_timeout)
+        first = socket.create_connection((settings.host, settings.port), settings.connect_timeout)
+        sock: _Plain | _Tls = _Plain(first.family, first.type, first.proto, fileno=first.detach())
+        sock.settimeout(settings.connect_timeout)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            self._opened(sock)
             if self._context is not None:
-                sock = self._context.wrap_socket(sock, server_hostname=settings.host)
+                sock = self._context.wrap_socket(sock, server_hostname=settings.host)  # type: ignore[assignment]
         except BaseException:
             sock.close()
             raise
+        sock.deadline = self._limit
         return sock  # connect_timeout holds for the greeting, too: a TLS port is silent to a plain client
 
+    def _get_capabilities(self) -> None:
+        """Take the list that came with the greeting; after STARTTLS it is asked for again (RFC 9051, 6.2.1)."""
+        given = self.untagged_responses.pop("CAPABILITY", None)
+        if given and isinstance(given[-1], bytes) and not self._asked:
+            self._asked = True
+            self.capabilities = tuple(given[-1].decode("ascii", "replace").upper().split())
+            return
+        if isinstance(self.sock, _Tls):
+            self.sock.deadline = self._limit
+        self._asked = True
+        super()._get_capabilities()  # type: ignore[misc]
 
-class Deadline:
-    """A time-out per read does not end a server that trickles: this one counts the whole session."""
+    def _get_line(self) -> bytes:
+        """Give a tagged answer without words the space that imaplib breaks on for want of (Gmail, Exchange)."""
+        line: bytes = super()._get_line()
+        return line + b" " if line.startswith(self.tagpre) and line.endswith((b" OK", b" NO", b" BAD")) else line
 
-    def __init__(self) -> None:
-        self.expired = False
-        self._socket: socket.socket | None = None
-        self._timer: threading.Timer | None = None
+    def sign_in(self, exchange: Exchange, *, at_once: bool) -> None:
+        """AUTHENTICATE, with the first answer in the same line where the server takes it (RFC 4959)."""
+        words = [exchange.mechanism]
+        if at_once:
+            words.append(base64.b64encode(exchange.answer(b"")).decode())
+        self.literal = imaplib._Authenticator(exchange.answer).process  # type: ignore[assignment]  # noqa: SLF001
+        kind, data = self._simple_command("AUTHENTICATE", *words)
+        if kind != "OK":
+            raise self.error(str(data[-1]))
+        self.state = "AUTH"
 
-    def arm(self, seconds: float) -> None:
-        """Start counting, or start again with another time."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = threading.Timer(seconds, self._cut)
-        self._timer.daemon = True
-        self._timer.start()
+    def together(self, commands: Sequence[bytes]) -> list[str]:
+        """Send commands in one go and read until each has its answer; return OK, NO or BAD for each."""
+        tags = [self._new_tag() for _ in commands]
+        self.tagged_commands.update(dict.fromkeys(tags))  # None: not answered yet
+        self.send(b"".join(tag + b" " + command + b"\r\n" for tag, command in zip(tags, commands, strict=True)))
+        while not all(self.tagged_commands[tag] for tag in tags):
+            self._get_response()
+        self._check_bye()
+        return [str((self.tagged_commands.pop(tag) or ("",))[0]) for tag in tags]
 
-    def watch(self, sock: socket.socket) -> None:
-        """Take the socket to cut; a copy, because wrap_socket() detaches the one it is given."""
-        self._socket = sock.dup()
-        if self.expired:
-            self._cut()
-
-    def end(self) -> None:
-        """Stop counting and let go of the socket."""
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
-
-    def _cut(self) -> None:
-        self.expired = True
-        sock = self._socket
-        if sock is not None:
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+    def leave(self) -> None:
+        """Say good-bye and go: what the server answers to it changes nothing."""
+        self.send(self._new_tag() + b" LOGOUT\r\n")
 
 
 class Guarded:
@@ -105,7 +191,11 @@ class Guarded:
         return text
 
     @contextlib.contextmanager
-    def _doing(self, doing: str, *, login: bool = False) -> Iterator[None]:
+    def _doing(self, doing: str, *, login: bool = False, size: int = 0) -> Iterator[None]:
+        """One step; `size` is about how many bytes its answer has."""
+        if 0 < self._settings.budget < self._deadline.received:
+            raise Throttled(f"{self._place}: {doing}: this day's share of the provider's download limit is used up")
+        self._deadline.step(self._settings.read_timeout + size / SLOWEST)
         try:
             yield
         except Exception as error:
@@ -117,14 +207,14 @@ class Guarded:
             raise fault(self._place, doing, error, tls=self._settings.tls, login=login) from error
 
     def _read_state(self, found: dict[bytes, Any], count: bytes) -> MailboxState:
-        validity = found.get(b"UIDVALIDITY")
-        if not isinstance(validity, int) or validity < 1:
-            raise TemporaryError(
-                f"{self._place}: the server names no UIDVALIDITY, so its messages cannot be told apart"
-            )
-        uidnext, exists = found.get(b"UIDNEXT"), found.get(count)
+        """Return a mailbox's state; a server that names no UIDVALIDITY gets 0, and its numbers are never relied on."""
+        validity, uidnext, exists, modseq = (
+            value if isinstance(value, int) else 0
+            for value in (found.get(name) for name in (b"UIDVALIDITY", b"UIDNEXT", count, b"HIGHESTMODSEQ"))
+        )
         return MailboxState(
-            uidvalidity=validity,
-            uidnext=uidnext if isinstance(uidnext, int) and uidnext > 0 else UNKNOWN_UIDNEXT,
-            exists=exists if isinstance(exists, int) else 0,
+            uidvalidity=max(validity, 0),
+            uidnext=uidnext if uidnext > 0 else UNKNOWN_UIDNEXT,
+            exists=exists,
+            modseq=modseq,
         )

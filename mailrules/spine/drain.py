@@ -12,13 +12,13 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from mailrules.config import Config
-from mailrules.decide.schedule import AccountFacts
 from mailrules.effects import Effect
 from mailrules.errors import UsageError
-from mailrules.secret import secret
+from mailrules.secret import COMMANDS, secret
 from mailrules.spine.breaker import DAY, held
 from mailrules.spine.intake import Clock
 from mailrules.store import Claim, Store
+from mailrules.world import AccountFacts
 
 if TYPE_CHECKING:
     from mailrules.ledger import Ledger, Observed
@@ -47,7 +47,8 @@ def drain(
     store.abandoned()
     while claims := _claimed(config, store, clock(), only):
         for group in _grouped(claims):
-            result = perform(group, services, clock().isoformat())
+            with COMMANDS:
+                result = perform(group, services, clock().isoformat())
             attempt = max(claim.attempt for claim in group)
             next_at = (clock() + timedelta(seconds=backoff(attempt))).isoformat() if result.result == "retry" else None
             for claim in group:

@@ -7,29 +7,32 @@ May not live here: performing, reading the clock by itself, decisions about mail
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from mailrules.config import Account, Config
 from mailrules.errors import MailrulesError, UnreadableError
 from mailrules.mail.message import MessageKey, RawMessage
 from mailrules.sources.imap import Header, ImapSession, Missing
-from mailrules.spine.anchors import Anchors, to_wait_for
-from mailrules.spine.guard import Reader
-from mailrules.spine.mailboxes import Mailboxes, opened, session_of
+from mailrules.spine.live import Gate
+from mailrules.spine.mailboxes import Mailboxes
 from mailrules.spine.plan import Seen
 from mailrules.spine.pool import away
+from mailrules.spine.reaching import reached
 from mailrules.store import Store
 
 if TYPE_CHECKING:
     from mailrules.effects import Effect
-    from mailrules.ledger import Event
+    from mailrules.ledger import Event, Ledger
     from mailrules.notices.candidates import Candidates
     from mailrules.notices.notice import Trust
     from mailrules.pipeline import Ingest, Reading
     from mailrules.ruleset import RuleSet
+    from mailrules.spine.anchors import Anchors
+    from mailrules.spine.guard import Reader
 
 Clock = Callable[[], datetime]
 T = TypeVar("T")
@@ -70,35 +73,53 @@ def candidates_of(config: Config, account: Account, rules: RuleSet) -> Candidate
     )
 
 
-@dataclass(slots=True)
+@dataclass
 class Intake:
-    """One run over what came in. `bounds` (of a plan) says how far each mailbox is read; without it, to its end."""
+    """One run over what came in. `bounds` (of a plan) says how far each mailbox is read; without it, to its end.
+
+    `since`: a mailbox that is read for the first time is read from that day on. `progress` is told an account, how many of
+    its messages were looked at, and how many there are to look at.
+    """
 
     config: Config
-    rules: RuleSet
+    gate: Gate
     store: Store
     clock: Clock
     bounds: Mapping[tuple[str, str], Seen] | None = None
+    since: date | None = None
+    progress: Callable[[str, int, int], None] = lambda _account, _done, _all: None
     seen: list[Seen] = field(default_factory=list)
     new: list[Effect] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-    _keys: set[str] = field(default_factory=set)
-    _anchors: Anchors = field(init=False)
 
-    def __post_init__(self) -> None:
-        self._anchors = Anchors(self.config, self.store, self.rules)
-        self._keys.update(self.store.effect_keys())
+    @property
+    def rules(self) -> RuleSet:
+        """The rules, loaded when the first message or deadline is looked at."""
+        return self.gate.rules
+
+    @cached_property
+    def _anchors(self) -> Anchors:
+        from mailrules.spine.anchors import Anchors
+
+        return Anchors(self.config, self.store, self.rules)
+
+    @cached_property
+    def _keys(self) -> set[str]:
+        return self.store.effect_keys()
 
     async def poll(self, account: Account, report: Report) -> None:
         """Take in the new mail of one account. Raises MailrulesError; what was committed before stays."""
-        boxes = Mailboxes(store=self.store, clock=self.clock, bounds=self.bounds)
+        boxes = Mailboxes(store=self.store, clock=self.clock, bounds=self.bounds, since=self.since)
         if not boxes.wanted(account):
             return
-        candidates = candidates_of(self.config, account, self.rules)
-        async with opened(session_of(self.config, account)) as session:
+        candidates: Candidates | None = None
+        async with reached(self.config, self.store, account, self.clock) as session:
             async for visit in boxes.visits(account, session):
+                left = report.seen + len(visit.uids)
                 for some in _chunks(visit.uids, HEADERS_AT_ONCE):
+                    self.progress(account.name, report.seen, left)
                     headers = await away(_all_of, session.headers, some)
+                    candidates = candidates or candidates_of(self.config, account, self.rules)
                     await self._take(account, session, candidates, headers, report)
                     with self.store.transaction():
                         boxes.read_to(account, visit, max(some))
@@ -181,6 +202,8 @@ class Intake:
         self, reader: Reader, documents: Sequence[tuple[RawMessage, MessageKey, str]], report: Report, *, tried: int
     ) -> None:
         """Read and commit; what kills its reader is found out by the count of tries, which is committed before."""
+        from mailrules.spine.anchors import to_wait_for
+
         now = self.clock().isoformat()
         self.store.begin_reading([key for _, key, _ in documents], now)
         readings = []  # why here: nothing is parsed while the store is held
@@ -237,6 +260,8 @@ class Intake:
         self._conclude_each([(reading, reason)], report)
 
     def _reader(self, account: Account, trust: Trust | None = None) -> Reader:
+        from mailrules.spine.guard import Reader
+
         return Reader(
             rules=self.rules, receiver=account.receiver, developers=self._anchors.developers(),
             senders=self._anchors.senders(), trust=trust,
@@ -260,15 +285,24 @@ class Intake:
             ledger = ingest.ledger
             report.new_effects += self._commit(ingest, now, reason)
 
-    def tick(self) -> None:
-        """Let time pass; nothing is written where nothing is due."""
+    def tick(self, without: Collection[str] = ()) -> None:
+        """Let time pass; nothing is written where nothing is due. `without`: accounts whose mail is still being read.
+
+        What has not been read yet may say that a deadline is settled.
+        """
         from mailrules.pipeline import tick
 
         now = self.clock()
-        ingest = tick(self.store.ledger(), self.rules, self.config.world, now, self._keys)
+        ingest = tick(self._ledger(without), self.rules, self.config.world, now, self._keys)
         if ingest.authorizations or ingest.obligations or ingest.effects:
             with self.store.transaction():
-                self._commit(tick(self.store.ledger(), self.rules, self.config.world, now, self._keys), now)
+                self._commit(tick(self._ledger(without), self.rules, self.config.world, now, self._keys), now)
+
+    def _ledger(self, without: Collection[str]) -> Ledger:
+        whole = self.store.ledger()
+        subjects = {id_: a for id_, a in whole.authorizations.items() if a.account not in without}
+        owed = {key: o for key, o in whole.obligations.items() if o.authorization in subjects}
+        return replace(whole, authorizations=subjects, obligations=owed)
 
     def _commit(self, ingest: Ingest, now: datetime, reason: str = "") -> int:
         new = {e.key: e for e in reversed(ingest.effects) if e.key not in self._keys}

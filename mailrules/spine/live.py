@@ -1,18 +1,21 @@
 """The gate that rules pass before they go live: every file read, every problem told, every test of theirs green.
 
 In: a Config, the store, the present instant as text. Out: RuleSets, or the ConfigError why today's may not go live.
-May not live here: the clock, the language itself (ruleset.py), mail.
+May not live here: the clock, the language itself (ruleset.py), how checked rules are kept (kept.py), mail.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mailrules.config import Config
 from mailrules.errors import ConfigError
+from mailrules.spine.kept import Kept, key_of, program
 from mailrules.store import Store
 
 if TYPE_CHECKING:
@@ -34,18 +37,71 @@ def rule_texts(config: Config) -> list[tuple[str, str]]:
     return files
 
 
-def load_rules(files: list[tuple[str, str]], config: Config | None) -> RuleSet:
-    """Parse and check rule files with the names that the configuration gives."""
-    from mailrules.ruleset import load
+def load_rules(files: list[tuple[str, str]], config: Config | None, *, keep: bool = False) -> RuleSet:
+    """Return rule files parsed and checked with the names that the configuration gives.
+
+    What was kept of an earlier time is taken where nothing has changed; `keep` lets it be kept.
+    """
     from mailrules.shipped import grammar_text
 
+    grammar = grammar_text()
     if config is None:
-        return load(files, grammar_text())
+        from mailrules.ruleset import load
+
+        return load(files, grammar)
     scripts = {name: script.changes_nothing for name, script in config.world.scripts.items()}
-    return load(files, grammar_text(), people=config.world.people, scripts=scripts)
+    kept, key = Kept.beside(config.store), key_of(files, grammar, config.world.people, scripts)
+    rules = kept.find(key, files)
+    if rules is None:
+        from mailrules.ruleset import load
+
+        rules = load(files, grammar, people=config.world.people, scripts=scripts)
+        if keep:
+            kept.keep(key, rules)
+    return rules
 
 
-def live_rules(config: Config, store: Store, now: str) -> tuple[RuleSet, ConfigError | None]:
+class Gate:
+    """Today's rules, looked at when somebody asks for them: a poll that has nothing to do never does."""
+
+    def __init__(self, config: Config, store: Store, now: str, *, keep: bool = True) -> None:
+        self.config, self._store, self._now, self._keep = config, store, now, keep
+
+    @property
+    def rules(self) -> RuleSet:
+        """The rules to poll with. Raises ConfigError where there are none."""
+        return self._live[0]
+
+    @property
+    def error(self) -> ConfigError | None:
+        """Why today's rules are not the ones to poll with."""
+        return self._live[1]
+
+    @cached_property
+    def _live(self) -> tuple[RuleSet, ConfigError | None]:
+        return live_rules(self.config, self._store, self._now, keep=self._keep)
+
+    @cached_property
+    def _inputs(self) -> bytes:
+        return repr((program(), rule_texts(self.config), self.config)).encode()
+
+    def inputs(self, mails: list[str]) -> str:
+        """Return a digest of all that the rules and their outcome are made of; `mails` are the files that tests name."""
+        seen = hashlib.sha256(self._inputs)
+        for path in mails:
+            try:
+                seen.update(Path(path).read_bytes())
+            except OSError:
+                seen.update(b"missing")
+        return seen.hexdigest()
+
+    def mails(self) -> list[str]:
+        """Return the files that the tests of the rules name."""
+        steps = ((path, step.path) for path, test in self.rules.tests for step in test.mails)
+        return sorted({str((self.config.folder / path).parent / step.value) for path, step in steps if step is not None})
+
+
+def live_rules(config: Config, store: Store, now: str, *, keep: bool = False) -> tuple[RuleSet, ConfigError | None]:
     """Return the rules to poll with: today's where they check and their tests pass, else the last good ones and why.
 
     Raises ConfigError where there are no good ones to fall back on.
@@ -53,7 +109,7 @@ def live_rules(config: Config, store: Store, now: str) -> tuple[RuleSet, ConfigE
     import json
 
     files = rule_texts(config)
-    rules = load_rules(files, config)
+    rules = load_rules(files, config, keep=keep)
     error = why_not_live(rules, config.folder, files, store, now)
     if error is None:
         text = json.dumps(files)
@@ -63,18 +119,36 @@ def live_rules(config: Config, store: Store, now: str) -> tuple[RuleSet, ConfigE
     last = store.meta_get("rules")
     if last is None:
         raise error
-    return load_rules([(path, text) for path, text in json.loads(last)], config), error
+    return _that_still_fit(load_rules([(path, text) for path, text in json.loads(last)], config, keep=keep), error)
+
+
+def _that_still_fit(rules: RuleSet, error: ConfigError) -> tuple[RuleSet, ConfigError]:
+    """Return the last good rules without those that name what mailrules.toml no longer has, and say so."""
+    broken = set()
+    for problem in rules.errors:
+        at = problem.span
+        found = [r for r in rules.rules if r.span.file == at.file and r.span.line <= at.line <= r.span.end_line]
+        tests = [t for path, t in rules.tests if path == at.file and t.span.line <= at.line <= t.span.end_line]
+        if not found and not tests:
+            raise error
+        broken |= {rule.name.value for rule in found}
+    if not broken:
+        return rules, error
+    fitting = tuple(rule for rule in rules.rules if rule.name.value not in broken)
+    names = ", ".join(f"`{name}`" for name in sorted(broken))
+    told = ConfigError(
+        f"{error}\n\nof the last good rules these do not fit today's mailrules.toml and rest: {names}", help=error.help
+    )
+    return replace(rules, definitions=replace(rules.definitions, rules=fitting)), told
 
 
 def why_not_live(
     rules: RuleSet, folder: Path, files: list[tuple[str, str]], store: Store | None = None, now: str = ""
 ) -> ConfigError | None:
     """Return why a rule set may not go live: an error in it, or a test of its own that fails."""
-    from mailrules.language.problems import render_problem
-    from mailrules.ruletests import run_tests
-    from mailrules.shipped import shipped_rules
-
     if rules.errors:
+        from mailrules.language.problems import render_problem
+
         shown = "\n\n".join(render_problem(p, rules.sources.get(p.span.file, "")) for p in rules.errors)
         return ConfigError(
             f"{len(rules.errors)} problem{'s' if len(rules.errors) > 1 else ''} in the rules\n\n{shown}",
@@ -83,6 +157,10 @@ def why_not_live(
     tested = _fingerprint(rules, files, folder)
     if store is not None and store.meta_get("tested") == tested:
         return None
+    # why here: rules whose tests have passed are not tested again
+    from mailrules.ruletests import run_tests
+    from mailrules.shipped import shipped_rules
+
     shipped = {path for path, _ in shipped_rules()}
     if _reads_more(rules, shipped):
         # why: the shipped tests of a notice that the user has replaced speak of the shipped one

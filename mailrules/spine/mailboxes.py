@@ -8,51 +8,20 @@ May not live here: what a message says, reading the clock by itself, commands of
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from typing import TypeVar
 
-from mailrules.config import Account, Config
-from mailrules.secret import secret
-from mailrules.sources.imap import ImapSession, ImapSettings, MailboxState
+from mailrules.config import Account
+from mailrules.sources.imap import ImapSession, MailboxState
+from mailrules.sources.imap_types import UNKNOWN_UIDNEXT
 from mailrules.spine.plan import Seen
 from mailrules.spine.pool import away
 from mailrules.store import Store
 
+S = TypeVar("S", bound=ImapSession)
 RELIST, RELIST_SOON = timedelta(days=1), timedelta(hours=1)
 """So often a mailbox is listed as a whole: a server may have left a message out."""
-
-
-def imap_settings(account: Account, max_message: int) -> ImapSettings:
-    """Return what the IMAP source needs to know of an account."""
-    return ImapSettings(
-        account=account.name,
-        host=account.host,
-        port=account.port,
-        tls=account.tls,
-        user=account.user,
-        ca_file=account.ca_file,
-        max_message=max_message,
-    )
-
-
-def session_of(config: Config, account: Account) -> ImapSession:
-    """Return the account's connection, not yet open."""
-    return ImapSession(
-        imap_settings(account, config.max_message), secret(account.password, config.folder, f"account {account.name}")
-    )
-
-
-@asynccontextmanager
-async def opened(session: ImapSession) -> AsyncIterator[ImapSession]:
-    """Log in on entry and say good-bye on leaving, while other accounts go on."""
-    await away(session.__enter__)
-    try:
-        yield session
-    except BaseException as error:  # nothing is waited for then
-        session.__exit__(type(error), error, error.__traceback__)
-        raise
-    await away(session.__exit__, None, None, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,20 +37,35 @@ class Visit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mailboxes:
-    """What one run reads. `bounds` (of a plan) says how far each mailbox is read; without it, to its end."""
+    """What one run reads. `bounds` (of a plan) says how far each mailbox is read; without it, to its end.
+
+    `since` is the day from which on a mailbox is read that was never read before.
+    """
 
     store: Store
     clock: Callable[[], datetime]
     bounds: Mapping[tuple[str, str], Seen] | None = None
+    since: date | None = None
 
     def wanted(self, account: Account) -> list[str]:
         """Return the mailboxes of an account that this run reads."""
         return [m for m in account.mailboxes if self.bounds is None or (account.name, m) in self.bounds]
 
     async def visits(self, account: Account, session: ImapSession) -> AsyncIterator[Visit]:
-        """Open one mailbox after another, and say what is to be read while it is open."""
-        for mailbox in self.wanted(account):
+        """Open one mailbox after another where anything has changed, and say what is to be read while it is open."""
+        wanted = self.wanted(account)
+        states = await away(session.states, wanted)
+        for mailbox in wanted:
+            state = states[mailbox]
+            if state is not None and self._quiet(account, mailbox, state):
+                low = self._low(account, mailbox, state)
+                bound = self.bounds[account.name, mailbox] if self.bounds is not None else None
+                reached = bound.uid if bound else low
+                yield Visit(mailbox=mailbox, uidvalidity=state.uidvalidity, low=low, uids=(), reached=reached)
+                continue
             yield await self._visit(account, mailbox, session)
+            if state is not None and self.bounds is None:  # only reached once the visit was read to its end
+                self._remember(account, mailbox, state)
 
     def read_to(self, account: Account, visit: Visit, uid: int) -> None:
         """Write down that every message of a visit up to `uid` has its row; within the caller's transaction."""
@@ -90,10 +74,7 @@ class Mailboxes:
 
     async def _visit(self, account: Account, mailbox: str, session: ImapSession) -> Visit:
         state = await away(session.examine, mailbox)
-        cursor = self.store.cursor(account.name, mailbox)
-        low = cursor.uid if cursor and cursor.uidvalidity == state.uidvalidity else 0
-        if state.uidnext <= low:  # why: a server once named a message that cannot be; where it ends is UIDNEXT
-            low = state.uidnext - 1
+        low = self._low(account, mailbox, state)
         bound = self.bounds[account.name, mailbox] if self.bounds is not None else None
         uids: list[int] = []
         if (
@@ -108,6 +89,33 @@ class Mailboxes:
         reached = bound.uid if bound else max([low, *uids])
         return Visit(mailbox=mailbox, uidvalidity=state.uidvalidity, low=low, uids=tuple(uids), reached=reached)
 
+    def _low(self, account: Account, mailbox: str, state: MailboxState) -> int:
+        """Return the UID up to which all was read; 0 where UIDs have changed, or mean nothing (no UIDVALIDITY)."""
+        cursor = self.store.cursor(account.name, mailbox)
+        low = cursor.uid if cursor and 0 < cursor.uidvalidity == state.uidvalidity else 0
+        return min(low, state.uidnext - 1)  # why: a server once named a message that cannot be
+
+    def _quiet(self, account: Account, mailbox: str, state: MailboxState) -> bool:
+        """Whether nothing came since the mailbox was last read to its end, nothing waits, and no listing is due."""
+        before = [int(n) for n in (self.store.meta_get(_mark(account.name, mailbox)) or "").split()]
+        last = self.store.meta_get(_listed(account.name, mailbox))
+        if len(before) != 5 or last is None or before[0] != state.uidvalidity:
+            return False
+        _, uidnext, exists, modseq, more = before
+        same = state.uidnext == uidnext < UNKNOWN_UIDNEXT and state.exists <= exists
+        if not same and not 0 < modseq == state.modseq:
+            return False
+        if self.clock() - datetime.fromisoformat(last) >= (RELIST_SOON if more else RELIST):
+            return False
+        return not self.store.pending_uids(account.name, mailbox, state.uidvalidity)
+
+    def _remember(self, account: Account, mailbox: str, state: MailboxState) -> None:
+        """Write down in which state a mailbox was when it was read, and whether it holds more than is known of it."""
+        known = self.store.known_places(account.name, mailbox, state.uidvalidity)
+        now = f"{state.uidvalidity} {state.uidnext} {state.exists} {state.modseq} {int(state.exists > known)}"
+        if now != self.store.meta_get(_mark(account.name, mailbox)):
+            self.store.meta_set(_mark(account.name, mailbox), now, self.clock().isoformat())
+
     def _whole_is_due(self, account: Account, mailbox: str, state: MailboxState, new: int) -> bool:
         """Whether the whole mailbox is to be listed: once a day, and soon where it holds more than is known of it."""
         last = self.store.meta_get(_listed(account.name, mailbox))
@@ -118,9 +126,7 @@ class Mailboxes:
         pause = RELIST_SOON if state.exists > known + new else RELIST
         return self.clock() - datetime.fromisoformat(last) >= pause
 
-    async def _overlooked(
-        self, account: Account, mailbox: str, state: MailboxState, session: ImapSession
-    ) -> list[int]:
+    async def _overlooked(self, account: Account, mailbox: str, state: MailboxState, session: ImapSession) -> list[int]:
         """Return what a whole listing names and no place is known of, and what was given up; forget what is gone."""
         found = [uid for uid in await away(session.uids, 0) if uid < state.uidnext]
         now = self.clock().isoformat()
@@ -132,6 +138,10 @@ class Mailboxes:
     def _whole_listed(self, account: Account, mailbox: str) -> None:
         now = self.clock().isoformat()
         self.store.meta_set(_listed(account.name, mailbox), now, now)
+
+
+def _mark(account: str, mailbox: str) -> str:
+    return f"state {account} {mailbox}"
 
 
 def _listed(account: str, mailbox: str) -> str:

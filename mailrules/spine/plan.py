@@ -21,12 +21,14 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mailrules.config import Config
 from mailrules.effects import Effect, changed, described
 from mailrules.errors import UsageError
-from mailrules.ledger import Event, Ledger
+
+if TYPE_CHECKING:
+    from mailrules.ledger import Event, Ledger
 
 VERSION = 1
 

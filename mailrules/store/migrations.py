@@ -140,6 +140,17 @@ def _senders(db: Any) -> None:
     )
 
 
+@STEPS(name="0005_quiet")
+def _quiet(db: Any) -> None:
+    # why triggers: whoever changes what time rules look at, by whatever way, thereby ends the word that nothing is due
+    told = "BEGIN DELETE FROM meta WHERE key = 'quiet'; END"
+    for event in ("INSERT", "UPDATE", "DELETE"):
+        for table in ("authorizations", "obligations", "effects"):
+            db.execute(f"CREATE TRIGGER quiet_{table}_{event.lower()} AFTER {event} ON {table} {told}")
+        only = "" if event == "DELETE" else "WHEN new.status NOT IN ('passed over', 'stored', 'reading') "
+        db.execute(f"CREATE TRIGGER quiet_places_{event.lower()} AFTER {event} ON places {only}{told}")
+
+
 def migrate(connection: sqlite3.Connection) -> None:
     """Apply every step that is missing; the caller holds the transaction."""
     STEPS.apply(Database(connection, execute_plugins=False))

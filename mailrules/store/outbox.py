@@ -12,14 +12,16 @@ import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mailrules.effects import Effect, EffectState, Outcome
 from mailrules.errors import UsageError
-from mailrules.ledger import Run
 from mailrules.redact import redacted
 from mailrules.store.database import Connection
 from mailrules.store.rows import dumps, effect_of
+
+if TYPE_CHECKING:
+    from mailrules.effects import Effect, EffectState, Outcome
+    from mailrules.ledger import Run
 
 GIVE_UP_AFTER = timedelta(days=5)
 HELD_BACK = "held back by a limit: "
@@ -227,6 +229,8 @@ class Outbox(Connection):
 
     def runs(self) -> dict[tuple[str, str], Run]:
         """Return, by (authorization, due), when the newest script run ended well and until when its evidence may take."""
+        from mailrules.ledger import Run
+
         rows = self._rows(
             "SELECT authorization, due, max(updated) AS finished, json_extract(args, '$.settle_hours') AS hours"
             " FROM effects WHERE action = 'run_script' AND state = 'done' GROUP BY authorization, due"

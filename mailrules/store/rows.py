@@ -13,11 +13,10 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from mailrules.effects import Effect
-from mailrules.ledger import Authorization, Event, Obligation
-
 if TYPE_CHECKING:
     from mailrules.decide import Decision
+    from mailrules.effects import Effect
+    from mailrules.ledger import Authorization, Event, Obligation
     from mailrules.pipeline import Reading
 
 
@@ -55,14 +54,9 @@ def dumps(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
 
 
-AUTHORIZATION = tuple(f.name for f in fields(Authorization))
-OBLIGATION = tuple(f.name for f in fields(Obligation))
-"""Columns and fields have the same names: what a record holds is what its table holds."""
-
-
-def upsert(table: str, columns: Iterable[str], key: tuple[str, ...]) -> str:
-    """Return the statement that puts a row in place of its former self."""
-    names = tuple(columns)
+def upsert(table: str, record: type[Authorization | Obligation], key: tuple[str, ...]) -> str:
+    """Return the statement that puts a record in place of its former self: columns and fields have the same names."""
+    names = tuple(f.name for f in fields(record))
     rest = ", ".join(f"{name} = excluded.{name}" for name in names if name not in key)
     marks = ", ".join("?" * len(names))
     return (
@@ -77,12 +71,16 @@ def row_of(item: Authorization | Obligation) -> tuple[Any, ...]:
 
 def authorization_of(row: sqlite3.Row) -> Authorization:
     """Return the authorization that a row holds."""
+    from mailrules.ledger import Authorization
+
     values = dict(row)
     return Authorization(**{**values, **{name: bool(values[name]) for name in ("assumed", "revoked", "endless")}})
 
 
 def obligation_of(row: sqlite3.Row) -> Obligation:
     """Return the obligation that a row holds."""
+    from mailrules.ledger import Obligation
+
     values = dict(row)
     return Obligation(**{**values, "dated": bool(values["dated"]), "history": bool(values["history"])})
 
@@ -94,6 +92,8 @@ def event_row(item: Event) -> tuple[Any, ...]:
 
 def effect_of(row: sqlite3.Row) -> Effect:
     """Return the effect that a row holds."""
+    from mailrules.effects import Effect
+
     return Effect(
         key=row["key"], account=row["account"], rule=row["rule"], action=row["action"], target=row["target"],
         stage=row["stage"], authorization=row["authorization"], due=row["due"], args=json.loads(row["args"]),

@@ -10,13 +10,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from mailrules.effects import Effect
-from mailrules.ledger import Ledger
 from mailrules.mail.message import MessageKey
 from mailrules.store.care import Care
 from mailrules.store.rows import (
-    AUTHORIZATION,
-    OBLIGATION,
     Cursor,
     StoredMessage,
     authorization_of,
@@ -32,6 +28,8 @@ from mailrules.store.rows import (
 from mailrules.store.senders import Senders
 
 if TYPE_CHECKING:
+    from mailrules.effects import Effect
+    from mailrules.ledger import Ledger
     from mailrules.pipeline import Ingest, Reading
 
 PATIENCE = 3
@@ -207,6 +205,9 @@ class Store(Care, Senders):
 
     def ledger(self, account: str | None = None) -> Ledger:
         """Return the ledger, of one account or of all."""
+        # why here: a poll that finds nothing to do has no use for it
+        from mailrules.ledger import Ledger
+
         subjects = self._rows(
             "SELECT * FROM authorizations WHERE ? IS NULL OR account = ? ORDER BY rowid", (account, account)
         )
@@ -227,9 +228,11 @@ class Store(Care, Senders):
 
     def commit(self, ingest: Ingest, *, now: str, reason: str = "", keep_bytes: bool = True) -> int:
         """Write down all that one message or one tick changes, in one transaction; return how many effects are new."""
+        from mailrules.ledger import Authorization, Obligation
+
         with self.transaction():
-            self._many(upsert("authorizations", AUTHORIZATION, ("id",)), map(row_of, ingest.authorizations))
-            self._many(upsert("obligations", OBLIGATION, ("authorization", "due")), map(row_of, ingest.obligations))
+            self._many(upsert("authorizations", Authorization, ("id",)), map(row_of, ingest.authorizations))
+            self._many(upsert("obligations", Obligation, ("authorization", "due")), map(row_of, ingest.obligations))
             self._many(
                 "INSERT INTO events (authorization, due, at, what, detail) VALUES (?, ?, ?, ?, ?)",
                 [event_row(item) for item in ingest.events],

@@ -11,6 +11,8 @@ from typing import Any
 
 from tests.torture.bench import Bench, Trial
 
+Point = tuple[Any, ...]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
@@ -22,8 +24,8 @@ class Fault:
     name: str
     row: str
     world: str
-    points: Callable[[Bench], Sequence[tuple[Any, ...]]]
-    inject: Callable[[Trial, tuple[Any, ...]], None]
+    points: Callable[[Bench], Sequence[Point]]
+    inject: Callable[[Trial, Point], None]
     recover: bool = True
     changes_mailbox: bool = False
     missing: Callable[[], str] = lambda: ""

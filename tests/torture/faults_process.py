@@ -20,10 +20,9 @@ from typing import Any
 
 from tests.torture.bench import Bench, Trial
 from tests.torture.checker import Ended
-from tests.torture.fault import Fault
+from tests.torture.fault import Fault, Point
 from tests.torture.servers import has
 
-Point = tuple[Any, ...]
 SLICES = 400
 UNREMARKABLE = {
     "mmap", "munmap", "mprotect", "brk", "rt_sigaction", "rt_sigprocmask", "getpid", "gettid", "getuid", "geteuid", "getrandom",
@@ -112,7 +111,7 @@ def end_at(trial: Trial, point: Point) -> None:
     os.kill(running.pid, number)
     trial.crashed()
     trial.codes |= {130, 143}
-    trial.end(running, 15)
+    trial.end(running, 60)
 
 
 # --- strace ---------------------------------------------------------------------------------------------------------

@@ -12,11 +12,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.torture.bench import Bench, Trial
-from tests.torture.fault import Fault
+from tests.torture.fault import Fault, Point
 from tests.torture.servers import DOWN, UP, Lie, Order
-
-Point = tuple[Any, ...]
-
 
 # --- cuts -------------------------------------------------------------------------------------------------------------
 

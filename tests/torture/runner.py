@@ -1,49 +1,53 @@
-"""One class, tried.
+"""Classes, tried: the points of one, some of them, and the order and the time of all.
 
-In: its name, a seed, a time. Out: its Row. May not live here: the command line, which gives this to a few worker processes.
+In: names of classes, a seed, a time. Out: Rows. May not live here: the command line.
 """
 
 from __future__ import annotations
 
+import ast
+import multiprocessing
 import multiprocessing.util
 import random
 import time
 import traceback
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from datetime import UTC, datetime
 
 from tests.torture import faults_process, faults_wire, faults_world
-from tests.torture.bench import Bench, Zygote
-from tests.torture.fault import Fault
+from tests.torture.bench import Bench
+from tests.torture.fault import Fault, Point
 from tests.torture.scenario import house, small
 from tests.torture.table import Row
 
 WORLDS = {"small": small, "house": house}
 BENCHES: dict[str, Bench] = {}
+CHUNK_SECONDS = 8.0
+AGAIN = 2
+"""How often a point is tried again where the torture itself failed (a port taken, a server of ours that did not come up)."""
 
 
 def faults() -> list[Fault]:
     return [*faults_process.FAULTS, *faults_wire.FAULTS, *faults_world.FAULTS]
 
 
-def tried(name: str, seed: int, seconds: float | None, point: str | None = None) -> Row:
-    """Throw one class at its world, in an order of the seed, until all points or the time are used up."""
+# --- in a worker --------------------------------------------------------------------------------------------------------
+
+
+def points_of(name: str) -> list[Point]:
+    fault = next(f for f in faults() if f.name == name)
+    return list(fault.points(bench_of(fault.world)))
+
+
+def tried(name: str, points: Sequence[Point], until: float) -> Row:
+    """Throw points of one class at its world; after `until` (a time of day), no more."""
     fault = next(f for f in faults() if f.name == name)
     row = Row(fault.name, fault.row)
-    reason = fault.missing()
-    if reason:
-        row.missing = reason
-        return row
-    bench = bench_of(fault.world)
-    began = time.monotonic()
-    points = list(fault.points(bench))
-    row.points = len(points)
-    random.Random(f"{seed}{name}").shuffle(points)
-    for chosen in points:
-        if point is not None and str(chosen) != point:
-            continue
-        if seconds is not None and row.tried and time.monotonic() - began + row.slowest / 2 > seconds:
+    for point in points:
+        if time.time() > until:
             break
-        one(bench, fault, chosen, row)
+        one(fault, point, row)
     return row
 
 
@@ -57,24 +61,98 @@ def bench_of(world: str) -> Bench:
 
 
 def stop_all() -> None:
-    for bench in BENCHES.values():
-        bench.stop()
-    BENCHES.clear()
+    while BENCHES:
+        BENCHES.popitem()[1].stop()
 
 
-def one(bench: Bench, fault: Fault, point: tuple[object, ...], row: Row) -> None:
+def one(fault: Fault, point: Point, row: Row) -> None:
     """Try one point and take down what it broke."""
+    broken: list[str] = []
     began = time.monotonic()
+    for _ in range(1 + AGAIN):
+        try:
+            broken = attempted(fault, point)
+            break
+        except (
+            Exception
+        ) as error:  # why: what fails here is ours, not what is tried; a workplace may be in any state now
+            broken = [f"?? the torture itself failed: {type(error).__name__}: {error}\n{traceback.format_exc()}"]
+            if fault.world in BENCHES:
+                BENCHES.pop(fault.world).stop()
+    row.take(point, broken, time.monotonic() - began)
+
+
+def attempted(fault: Fault, point: Point) -> list[str]:
+    bench = bench_of(fault.world)
     trial = bench.trial()
-    try:
-        fault.inject(trial, point)
-        if fault.recover:
-            trial.settled()
-        broken = trial.verdict()
-    except Exception as error:
-        broken = [f"?? the torture itself failed: {type(error).__name__}: {error}\n{traceback.format_exc()}"]
-        if bench.zygote.process.poll() is not None:
-            bench.zygote = Zygote()
+    fault.inject(trial, point)
+    if fault.recover:
+        trial.settled()
+    broken = trial.verdict()
     if fault.changes_mailbox:
         bench.mailbox.fill(bench.world.mails)
-    row.take(point, broken, time.monotonic() - began)
+    return broken
+
+
+# --- handing out --------------------------------------------------------------------------------------------------------
+
+
+class Torture:
+    """All chosen classes, handed out to worker processes in pieces: one point of each first, then each the same time.
+
+    A class whose points are used up leaves its time to the others. `stop` may be set by a signal.
+    """
+
+    def __init__(self, chosen: Sequence[Fault], seed: int, jobs: int, seconds: float | None) -> None:
+        self.chosen, self.jobs = list(chosen), jobs
+        self.until = time.time() + seconds if seconds is not None else float("inf")
+        self.rows = {f.name: Row(f.name, f.row, missing=f.missing()) for f in chosen}
+        self.left: dict[str, list[Point]] = {}
+        self.given: dict[str, float] = {}
+        self.seed = seed
+        self.stop = False
+
+    def run(self, said: Callable[[Row], None], point: str | None = None) -> None:
+        """Try all; `said` is told of each piece."""
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(self.jobs, mp_context=context) as pool:
+            waiting: dict[Future[Row], str] = {}
+            pieces = self._pieces(pool, point)
+            while True:
+                while len(waiting) < self.jobs and not self.stop:
+                    name, points = next(pieces, ("", []))
+                    if not points:
+                        break
+                    until = float("inf") if not self.rows[name].tried else self.until
+                    waiting[pool.submit(tried, name, points, until)] = name
+                if not waiting:
+                    return
+                for done in wait(waiting, timeout=5, return_when=FIRST_COMPLETED).done:
+                    name = waiting.pop(done)
+                    part = done.result()
+                    self.rows[name].add(part)
+                    said(part)
+
+    def _pieces(self, pool: ProcessPoolExecutor, point: str | None) -> Iterator[tuple[str, list[Point]]]:
+        todo = [f for f in self.chosen if not self.rows[f.name].missing]
+        if point is not None:
+            yield todo[0].name, [ast.literal_eval(point)]
+            return
+        for fault in todo:
+            points = pool.submit(points_of, fault.name).result()
+            self.rows[fault.name].points = len(points)
+            random.Random(f"{self.seed}{fault.name}").shuffle(points)
+            self.left[fault.name], self.given[fault.name] = points, 0.0
+            yield fault.name, self._taken(fault.name, 1)
+        while time.time() < self.until and any(self.left.values()):
+            name = min((n for n, points in self.left.items() if points), key=lambda n: self.given[n])
+            row = self.rows[name]
+            mean = row.took / row.tried if row.tried else CHUNK_SECONDS
+            count = max(1, int(CHUNK_SECONDS / max(mean, 0.01)))
+            self.given[name] += count * mean
+            yield name, self._taken(name, count)
+
+    def _taken(self, name: str, count: int) -> list[Point]:
+        points = self.left[name]
+        self.left[name] = points[count:]
+        return points[:count]

@@ -203,7 +203,7 @@ host = "127.0.0.1"
 port = {smtp}
 tls = "none"
 from = "mailrules@shop.example"
-timeout = "5s"
+timeout = "8s"
 
 [people]
 owner = "{OWNER}"

@@ -7,6 +7,7 @@ May not live here: which fault is tried when.
 from __future__ import annotations
 
 import contextlib
+import imaplib
 import os
 import re
 import shutil
@@ -85,15 +86,35 @@ class RealMailbox:
 
     def listing(self) -> tuple[int, dict[int, bytes]]:
         files = {path.name.partition(":")[0]: path for path in self._files()}
-        lines = (self.server.maildir / "dovecot-uidlist").read_text(encoding="utf-8").splitlines()
-        head = re.search(r" V(\d+)", lines[0])
-        found: dict[int, bytes] = {}
-        for line in lines[1:]:
-            uid, _, name = line.partition(" ")
-            path = files.get(name.partition(":")[2].partition(":")[0])
-            if path is not None:
-                found[int(uid)] = path.read_bytes()
-        return int(head[1]) if head else 0, found
+        for _ in range(20):  # why: the server writes its list down a moment after the client has gone
+            validity, names = self._listed()
+            if files.keys() <= set(names.values()):
+                break
+            time.sleep(0.02)
+        else:
+            self._look()
+            validity, names = self._listed()
+        missing = files.keys() - set(names.values())
+        if missing:
+            raise RuntimeError(f"Dovecot itself does not list {sorted(missing)}")
+        return validity, {uid: files[name].read_bytes() for uid, name in names.items() if name in files}
+
+    def _listed(self) -> tuple[int, dict[int, str]]:
+        try:
+            lines = (self.server.maildir / "dovecot-uidlist").read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return 0, {}
+        head = re.search(r" V(\d+)", lines[0]) if lines else None
+        split = [line.partition(" ") for line in lines[1:]]
+        names = {int(uid): rest.partition(":")[2].partition(":")[0] for uid, _, rest in split}
+        return int(head[1]) if head else 0, names
+
+    def _look(self) -> None:
+        """Make the server look at its Maildir: it lists what came in since the last client."""
+        with imaplib.IMAP4("127.0.0.1", self.port) as client:
+            client.authenticate("PLAIN", lambda _: f"\0{Dovecot.user}\0{PASSWORD}".encode())
+            client.select(readonly=True)
+            client.uid("SEARCH", "ALL")
 
     def _files(self) -> list[Path]:
         return [path for name in ("new", "cur") for path in sorted((self.server.maildir / name).iterdir())]
@@ -355,7 +376,7 @@ class Sink:
         if chosen == "close":
             raise EOFError
         if chosen == "wait":
-            time.sleep(7)
+            time.sleep(10)
             raise EOFError
         if chosen:
             client.sendall(chosen.encode() + b"\r\n")

@@ -12,11 +12,12 @@ from typing import Any
 HEAD = (
     f"{'class':14} {'row':8} {'tried':>6} {'of':>6} {'lost':>5} {'twice':>6} {'shown':>6} {'other':>6} {'slowest':>8}"
 )
+LOST, TWICE, SHOWN = {"I1", "I3"}, {"I2", "I8"}, {"I6"}
 
 
 @dataclass
 class Row:
-    """One class. `failures`: (point, what it broke)."""
+    """One class. `failures`: (point, what it broke). `missing`: why the class is not tried here."""
 
     name: str
     row: str
@@ -27,24 +28,33 @@ class Row:
     shown: int = 0
     other: int = 0
     slowest: float = 0.0
+    took: float = 0.0
     missing: str = ""
     failures: list[tuple[Any, list[str]]] = field(default_factory=list)
 
     def take(self, point: Any, broken: Sequence[str], seconds: float) -> None:
         """Count one trial: lost is I1 and I3, twice is I2 and I8, shown is I6 (tracebacks, codes, secrets), the rest other."""
         self.tried += 1
+        self.took += seconds
         self.slowest = max(self.slowest, seconds)
         names = {sentence[:2] for sentence in broken}
-        self.lost += bool(names & {"I1", "I3"})
-        self.twice += bool(names & {"I2", "I8"})
-        self.shown += "I6" in names
-        self.other += bool(names & {"I4", "I5", "I7", "??"})
+        self.lost += bool(names & LOST)
+        self.twice += bool(names & TWICE)
+        self.shown += bool(names & SHOWN)
+        self.other += bool(names - LOST - TWICE - SHOWN)
         if broken:
             self.failures.append((point, list(broken)))
 
+    def add(self, part: Row) -> None:
+        """Take in what a worker counted."""
+        for name in ("tried", "lost", "twice", "shown", "other", "took"):
+            setattr(self, name, getattr(self, name) + getattr(part, name))
+        self.slowest = max(self.slowest, part.slowest)
+        self.failures += part.failures
+
     def line(self) -> str:
         if self.missing:
-            return f"{self.name:14} {self.row:8} NOT TRIED: {self.missing}"
+            return f"{self.name:14} {self.row:8} NOT INJECTED: {self.missing}"
         return (
             f"{self.name:14} {self.row:8} {self.tried:6} {self.points:6} {self.lost:5} {self.twice:6} {self.shown:6} {self.other:6}"
             f" {self.slowest:7.1f}s"
@@ -53,13 +63,16 @@ class Row:
 
 def shown(rows: Sequence[Row], seed: int, took: str) -> str:
     """Return the table with its totals."""
-    total = Row("total", f"{len({r.row for r in rows if r.tried})} rows")
+    total = Row("total", "")
     for row in rows:
-        for name in ("points", "tried", "lost", "twice", "shown", "other"):
-            setattr(total, name, getattr(total, name) + getattr(row, name))
-        total.slowest = max(total.slowest, row.slowest)
-    broken = sum(len(row.failures) for row in rows)
-    end = f"{total.tried} faults, {broken} of them broke an invariant; seed {seed}, {took}"
+        total.points += row.points
+        total.add(row)
+    numbers = {number for row in rows if row.tried for number in row.row.split("+")}
+    broken = len(total.failures)
+    end = (
+        f"{total.tried} faults of {sum(bool(r.tried) for r in rows)} classes ({len(numbers)} rows of the matrix), "
+        f"{broken} of them broke an invariant; seed {seed}, {took}"
+    )
     rule = "-" * len(HEAD)
     legend = "lost: I1, I3; twice: I2, I8; shown: I6 (exit code, traceback, secret); other: I4, I5, I7. of: all points (--full)"
     return "\n".join(["", HEAD, rule, *(row.line() for row in rows), rule, total.line(), legend, end])

@@ -1,12 +1,14 @@
 """A process that has everything loaded and forks a poll whenever it is asked to: a kill then costs no start-up.
 
-In: a line of JSON each on stdin: start a command line, or wait for a pid. Out: a line of JSON each on stdout.
+In: a line of JSON each on stdin: load rules, start a command line, or wait for a pid. Out: a line of JSON each on stdout.
 May not live here: what is tried. The forked child runs the real command line.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 import json
 import os
 import pkgutil
@@ -25,6 +27,15 @@ def load_all() -> None:
             importlib.import_module(found.name)
     for name in ("filelock", "sqlite_utils", "jinja2", "lark", "mailparser", "smtplib", "ssl", "zoneinfo"):
         importlib.import_module(name)
+
+
+def warm(config: str) -> None:
+    """Load the rules once: what a process keeps of them in memory, the forks need not make again."""
+    from mailrules.cli import main
+
+    sys.argv = ["mailrules", "check", "--config", config]
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
+        main()
 
 
 def child(order: dict[str, Any]) -> NoReturn:
@@ -96,6 +107,9 @@ def main() -> None:
         order = json.loads(line)
         if "pid" in order:
             answer: dict[str, Any] = {"code": wait(order["pid"], order["seconds"])}
+        elif "warm" in order:
+            warm(order["warm"])
+            answer = {}
         else:
             pid = os.fork()
             if not pid:

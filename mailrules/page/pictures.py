@@ -1,0 +1,109 @@
+"""The deadline strip: all authorizations on one line of time, drawn as SVG. Pure.
+
+In: marks (how many days are left, name, state), a width, the words for its axis. Out: shapes with their places; a template
+writes them down, so that every text is escaped in one way. May not live here: HTML, words, what a state means.
+
+Time is drawn by its square root: the next weeks, in which something can be done, get most of the room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import copysign, sqrt
+
+BEFORE, AFTER = -30, 370
+TICKS = (-30, -7, 0, 7, 14, 30, 60, 90, 180, 365)
+MARGIN, TOP, LANE, AXIS = 14, 14, 22, 34
+NAMED = 14
+"""Up to so many marks are drawn with their names, each on a lane of its own; more are drawn as heaps."""
+DOT, STEP, APART = 5.0, 10, 46
+TALLEST = 10
+"""Dots in a heap; what is over is told as a number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """One authorization on the strip."""
+
+    left: int
+    name: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dot:
+    """A circle with its name beside it ("" for none), left of it where `end`; or the number of those over a heap."""
+
+    x: float
+    y: float
+    state: str
+    name: str = ""
+    end: bool = False
+    more: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strip:
+    """The whole picture. `today` and `soon` are places on the axis; `ticks` are places with the days that they stand for."""
+
+    width: int
+    height: int
+    floor: float
+    today: float
+    soon: float
+    ticks: Sequence[tuple[float, int]]
+    dots: Sequence[Dot] = field(default_factory=tuple)
+    lines: bool = False
+
+
+def strip(marks: Sequence[Mark], width: int, *, soon: int = 30) -> Strip:
+    """Draw the marks; those beyond the ends stand at the ends."""
+    few = len(marks) <= NAMED
+    rows = max(len(marks), 1) * LANE if few else 2 * LANE + TALLEST * STEP
+    floor = TOP + rows
+    return Strip(
+        width=width, height=floor + AXIS, floor=floor, today=_place(0, width), soon=_place(soon, width),
+        ticks=_ticks(width), dots=_named(marks, width) if few else _heaped(marks, width, floor), lines=few,
+    )  # fmt: skip
+
+
+def _root(day: float) -> float:
+    return copysign(sqrt(abs(day)), day)
+
+
+def _place(day: int, width: int) -> float:
+    low, high = _root(BEFORE), _root(AFTER)
+    inside = _root(min(max(day, BEFORE), AFTER))
+    return round(MARGIN + (inside - low) / (high - low) * (width - 2 * MARGIN), 1)
+
+
+def _ticks(width: int) -> list[tuple[float, int]]:
+    """Return the days written under the axis: today and the ends first, others where there is room."""
+    found: list[tuple[float, int]] = []
+    for day in sorted(TICKS, key=lambda d: (d not in (0, 30, 365), d not in (7, 90), d)):
+        if all(abs(_place(day, width) - x) >= APART for x, _ in found):
+            found.append((_place(day, width), day))
+    return sorted(found)
+
+
+def _named(marks: Sequence[Mark], width: int) -> list[Dot]:
+    dots = []
+    for lane, mark in enumerate(marks):
+        x = _place(mark.left, width)
+        dots.append(Dot(x=x, y=TOP + lane * LANE + LANE / 2, state=mark.state, name=mark.name, end=x > width * 0.6))
+    return dots
+
+
+def _heaped(marks: Sequence[Mark], width: int, floor: float) -> list[Dot]:
+    """Heap the marks up where they would cover one another."""
+    heaps: dict[int, list[Mark]] = {}
+    for mark in marks:
+        heaps.setdefault(round(_place(mark.left, width) / (2 * DOT)), []).append(mark)
+    dots = []
+    for column, heap in sorted(heaps.items()):
+        for height, mark in enumerate(heap[:TALLEST]):
+            dots.append(Dot(x=column * 2 * DOT, y=floor - DOT - 2 - height * STEP, state=mark.state))
+        if len(heap) > TALLEST:
+            dots.append(Dot(x=column * 2 * DOT, y=floor - DOT - TALLEST * STEP - 4, state="", more=len(heap) - TALLEST))
+    return dots

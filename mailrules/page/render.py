@@ -1,0 +1,147 @@
+"""From rows to HTML. Every text is escaped, and what a reader would not see is made visible: mail is only ever text.
+
+In: the name of a template, rows, a language. Out: HTML. The importer of jinja2 for pages (rules have their own, which
+escapes nothing and allows next to nothing). May not live here: rows, requests, words.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from datetime import date, datetime, tzinfo
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from mailrules.words import say
+
+HIDDEN = ("Cc", "Cf", "Zl", "Zp", "Cs")
+LANGUAGES = (("en", "English", "en"), ("ja", "日本語", "ja"), ("de", "Deutsch", "de"), ("zh", "简体中文", "zh-CN"))
+
+
+def shipped(name: str) -> str:
+    """Return the text of a file beside the templates."""
+    return files("mailrules.page").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=FunctionLoader(shipped), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        finalize=_visible, auto_reload=False,
+    )  # fmt: skip
+
+
+def _visible(value: Any) -> Any:
+    """Return a text with its control, invisible and direction characters written out; tabs and line ends stay."""
+    if not isinstance(value, str) or isinstance(value, Markup) or value.isprintable():
+        return value
+    return "".join(c if c in "\n\t" or unicodedata.category(c) not in HIDDEN else f"\\u{ord(c):04x}" for c in value)
+
+
+class Words:
+    """What templates call: texts in one language, and days and instants as people read them."""
+
+    def __init__(self, language: str, now: datetime, zone: tzinfo | None) -> None:
+        self.language, self.now, self.zone = language, now, zone
+
+    def say(self, key: str, /, **values: object) -> str:
+        """Return a text of the page."""
+        return say(self.language, f"page.{key}", **values)
+
+    def many(self, key: str, n: int) -> str:
+        """Return a text about a number of things."""
+        return self.say(f"{key}_{'one' if n == 1 else 'many'}", n=n)
+
+    def left(self, days: int) -> str:
+        """Return how many days are left, or have passed."""
+        if days == 0:
+            return self.say("left_today")
+        return self.many("left" if days > 0 else "late", abs(days))
+
+    def axis(self, days: int) -> str:
+        """Return a place on the strip in few letters."""
+        if days == 0:
+            return self.say("axis_today")
+        return self.say("axis_year") if days == 365 else self.say("axis_days", n=days)
+
+    def day(self, text: str) -> str:
+        """Return a day with its weekday."""
+        return self.say("day", weekday=self.say(f"weekday_{date.fromisoformat(text).weekday()}"), day=text)
+
+    def instant(self, text: str) -> str:
+        """Return an instant to the minute, where the reader is."""
+        return datetime.fromisoformat(text).astimezone(self.zone).strftime("%Y-%m-%d %H:%M")
+
+    def ago(self, text: str) -> str:
+        """Return how long ago an instant was."""
+        minutes = int((self.now - datetime.fromisoformat(text)).total_seconds() // 60)
+        if minutes < 1:
+            return self.say("ago_now")
+        if minutes < 120:
+            return self.many("ago_minutes", minutes)
+        return self.many("ago_hours", minutes // 60) if minutes < 2880 else self.many("ago_days", minutes // 1440)
+
+    def size(self, count: int) -> str:
+        """Return a number of bytes in few letters."""
+        return f"{count / 1_000_000:.1f} MB" if count >= 1_000_000 else f"{max(count // 1000, 1)} kB"
+
+    def field_word(self, field: str) -> str:
+        """Return what a value is called."""
+        known = ("developer_id", "developer", "expires", "days", "region", "status", "granted", "confirmed")
+        return self.say(f"field_{field}") if field in known else field.replace("_", " ")
+
+    def event_words(self, event: Mapping[str, Any]) -> str:
+        """Return one line of a story as a sentence."""
+        what, detail = str(event["what"]), event["detail"]
+        values = {"due": event["due"], **{k: "" if v is None else v for k, v in detail.items()}}
+        match what:
+            case (
+                "first seen"
+                | "opened"
+                | "reopened"
+                | "revoked"
+                | "lapsed"
+                | "missed"
+                | "entered"
+                | "imported"
+                | "snooze ended"
+            ):
+                return self.say(f"event_{what.replace(' ', '_')}", **values)
+            case "settled":
+                return self.say(
+                    "event_settled", due=event["due"], grade=self.say(f"grade_{detail['grade'].replace(' ', '_')}")
+                )
+            case "renewed" if "expires" in detail:
+                return self.say(
+                    "event_assumed" if detail.get("assumed") else "event_renewed", expires=detail["expires"]
+                )
+            case "snoozed" if "until" in detail:
+                return self.say("event_snoozed", until=detail["until"])
+            case "linked":
+                return self.say("event_linked", developer=values.get("developer", ""))
+            case _ if what.startswith("effect "):
+                state = what.removeprefix("effect set to ").removeprefix("effect ")
+                about = " ".join(str(detail[k]) for k in ("action", "target", "effect") if detail.get(k)).replace(
+                    "_", " "
+                )
+                return self.say("event_effect", about=about, state=self.say(f"effect_{state}"))
+            case _:
+                rest = ", ".join(
+                    f"{k} {v}" for k, v in sorted(detail.items()) if v not in (None, "") and k != "message"
+                )
+                return " ".join(filter(None, (what, event["due"], f"({rest})" if rest else "")))
+
+
+def render(template: str, words: Words, values: Mapping[str, Any]) -> str:
+    """Return the HTML of one page."""
+    calls = ("say", "many", "left", "axis", "day", "instant", "ago", "size", "field_word", "event_words")
+    lang = next(lang for code, _, lang in LANGUAGES if code == words.language)
+    given = {
+        "language": words.language, "html_language": lang, "languages": LANGUAGES, "at": words.instant(words.now.isoformat()),
+        **{name: getattr(words, name) for name in calls},
+    }  # fmt: skip
+    return _environment().get_template(template).render({**given, **values})

@@ -1,0 +1,163 @@
+"""Reaching an account's server, and leaving it alone for as long as it asked or as is wise.
+
+In: a Config, an Account, an open store, the present instant. Out: an open session, or an error without any connection.
+May not live here: which messages are read (mailboxes.py), commands of IMAP (sources/), reading the clock by itself.
+
+What is remembered lies in the store, so that it holds for the next process too: `wait NAME` until when and why,
+`spent NAME` how many bytes came on which day (UTC).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from mailrules.config import Account, Config
+from mailrules.errors import AuthError, TemporaryError
+from mailrules.secret import secret
+from mailrules.sources.faults import Refused, Throttled
+from mailrules.sources.imap import ImapSession, ImapSettings
+from mailrules.spine.pool import away
+from mailrules.store import Store
+
+REFUSED = (timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1))
+"""So long after the first, second and every later refused login in a row: providers lock who tries again and again."""
+LONGEST = timedelta(days=1)
+"""A pause that is longer comes from a clock that was wrong, or from a server that errs."""
+
+
+def imap_settings(config: Config, account: Account, budget: int = 0) -> ImapSettings:
+    """Return what the IMAP source needs to know of an account."""
+    return ImapSettings(
+        account=account.name, host=account.host, port=account.port, tls=account.tls, user=account.user,
+        ca_file=account.ca_file, max_message=config.max_message, auth=account.auth, provider=account.provider, budget=budget,
+    )  # fmt: skip
+
+
+def proof(config: Config, account: Account) -> Callable[[], str]:
+    """Return what fetches the password or the access token of an account."""
+    if "oauth" not in account.password:
+        return secret(account.password, config.folder, f"account {account.name}")
+
+    def token() -> str:
+        # why here: only accounts that use it need it
+        from mailrules.spine.tokens import access_token
+
+        return access_token(config, account.name)
+
+    return token
+
+
+def session_of(config: Config, account: Account, budget: int = 0) -> ImapSession:
+    """Return the account's connection, not yet open."""
+    return ImapSession(imap_settings(config, account, budget), proof(config, account))
+
+
+@asynccontextmanager
+async def reached(
+    config: Config, store: Store, account: Account, now: Callable[[], datetime]
+) -> AsyncIterator[ImapSession]:
+    """Log in on entry and say good-bye on leaving, while other accounts go on; raises at once while it is to be left alone."""
+    patience = Patience(config, store, account)
+    session = session_of(config, account, patience.budget(now()))
+    await patience.hold(now())
+    try:
+        await away(session.__enter__)
+        patience.over()
+        try:
+            yield session
+        except BaseException as error:  # nothing is waited for then
+            session.__exit__(type(error), error, error.__traceback__)
+            raise
+        session.__exit__(None, None, None)
+    except (Refused, Throttled) as error:
+        await patience.note(error, now())
+        raise
+    finally:
+        patience.spend(session.received, now())
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """What is remembered of one account's server."""
+
+    config: Config
+    store: Store
+    account: Account
+
+    async def hold(self, now: datetime) -> None:
+        """Raise, without any connection, while the server is to be left alone."""
+        wait = waiting(self.store, self.account.name, now)
+        if wait is None:
+            return
+        until, who = str(wait["until"])[:16].replace("T", " "), f"account {self.account.name}"
+        if wait["kind"] == "throttled":
+            raise TemporaryError(
+                f"{who}: not asked before {until} UTC, as the server wants it: {wait['said']}", help="nothing is lost"
+            )
+        if wait["mark"] == await self._mark():
+            raise AuthError(
+                f"{who}: the login was refused {wait['tries']} times; the next try is at {until} UTC: {wait['said']}",
+                help="a changed password or setting is tried at once, and `mailrules account test` always tries",
+            )
+
+    async def note(self, error: Refused | Throttled, now: datetime) -> None:
+        """Write down that the server refused us, or wants to be left alone."""
+        before = self._wait()
+        tries = int(before.get("tries", 0)) + 1 if isinstance(error, Refused) else 0
+        pause = (
+            REFUSED[min(tries, len(REFUSED)) - 1] if isinstance(error, Refused) else timedelta(seconds=error.seconds)
+        )
+        row = {
+            "kind": "refused" if isinstance(error, Refused) else "throttled", "tries": tries, "said": str(error)[:300],
+            "until": (now + min(pause, LONGEST)).isoformat(),
+            "mark": await self._mark() if isinstance(error, Refused) else "",
+        }  # fmt: skip
+        self.store.meta_set(_wait(self.account.name), json.dumps(row), now.isoformat())
+
+    def over(self) -> None:
+        """Forget it: the login worked."""
+        if self._wait():
+            self.store.meta_set(_wait(self.account.name), "")
+
+    def budget(self, now: datetime) -> int:
+        """Return how many bytes may come today, 0 for any number."""
+        most = self.account.provider.daily_bytes
+        return max(1, most - self._spent(now)) if most else 0
+
+    def spend(self, received: int, now: datetime) -> None:
+        """Write down what came, where the provider counts it."""
+        if self.account.provider.daily_bytes and received:
+            total = self._spent(now) + received
+            self.store.meta_set(f"spent {self.account.name}", f"{now.date()} {total}", now.isoformat())
+
+    def _spent(self, now: datetime) -> int:
+        day, _, total = (self.store.meta_get(f"spent {self.account.name}") or "").partition(" ")
+        return int(total) if day == str(now.date()) else 0
+
+    def _wait(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.store.meta_get(_wait(self.account.name)) or "{}")
+        return found
+
+    async def _mark(self) -> str:
+        """Return two bytes that change with the password or the settings, and that tell nobody what it is."""
+        account = self.account
+        known = [self.store.own_id(), account.host, account.port, account.user, account.auth, dict(account.password)]
+        if account.auth == "password":
+            known.append(await away(proof(self.config, account)))
+        return hashlib.sha256(json.dumps(known, default=str).encode()).hexdigest()[:4]
+
+
+def waiting(store: Store, name: str, now: datetime) -> dict[str, Any] | None:
+    """Return why and until when an account's server is left alone, None where it is not."""
+    found: dict[str, Any] = json.loads(store.meta_get(_wait(name)) or "{}")
+    return found if found and now < datetime.fromisoformat(found["until"]) <= now + LONGEST else None
+
+
+def _wait(name: str) -> str:
+    return f"wait {name}"

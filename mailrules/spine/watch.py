@@ -1,0 +1,190 @@
+"""When to poll which account: servers that speak up, intervals, failures, and the minute that time rules wait for.
+
+In: accounts with a way to listen to each, the times of waiting. Out: names of accounts to be polled now.
+May not live here: polling itself; what a server says is a hint and never more, so a watch comes to what cron comes to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import random
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Self
+
+from mailrules.config import Account, Config
+from mailrules.errors import AuthError, MailrulesError
+from mailrules.sources.faults import Throttled
+from mailrules.sources.imap_idle import ANSWER, Listener
+from mailrules.spine.reaching import imap_settings, proof
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    """Seconds. `poll_every`: where nobody speaks up; `listened`: where somebody does, for other mailboxes and lost words.
+
+    `renew_after`: IDLE is asked for anew (RFC 2177: before 29 minutes). `tick_every`: time rules are looked at. `answer`:
+    a listening connection must answer within. The pause before connecting again doubles up to `longest_pause`, and
+    begins again where a connection had lasted for `steady`.
+    """
+
+    poll_every: float = 300
+    listened: float = 900
+    renew_after: float = 1500
+    tick_every: float = 60
+    answer: float = ANSWER
+    first_pause: float = 5
+    longest_pause: float = 900
+    steady: float = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """One account and the mailbox to listen to."""
+
+    account: str
+    mailbox: str
+    connect: Callable[[], Listener]
+
+
+def post_of(config: Config, account: Account) -> Post:
+    """Return how to listen to the first mailbox of an account; the others are looked at with it."""
+    return Post(
+        account=account.name, mailbox=account.mailboxes[0],
+        connect=lambda: Listener(imap_settings(config, account), proof(config, account)),
+    )  # fmt: skip
+
+
+def jittered(seconds: float) -> float:
+    """Return about as many seconds, so that accounts of one server do not come back all at once."""
+    return seconds * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
+
+
+@dataclass(slots=True)
+class _Due:
+    """When an account is to be polled at the latest, and how often in turn it has failed."""
+
+    at: float = 0.0
+    failed: int = 0
+    listening: bool = False
+
+
+@dataclass(slots=True)
+class Watch:
+    """A context manager: threads listen while it is open, and whoever asks hears what there is to do."""
+
+    posts: Iterable[Post]
+    times: Times = field(default_factory=Times)
+    hung_up: bool = False
+    _due: dict[str, _Due] = field(default_factory=dict)
+    _said: queue.SimpleQueue[str] = field(default_factory=queue.SimpleQueue)
+    _stopped: threading.Event = field(default_factory=threading.Event)
+    _wakers: list[socket.socket] = field(default_factory=list)
+    _threads: list[threading.Thread] = field(default_factory=list)
+    _tick: float = 0.0
+
+    def __enter__(self) -> Self:
+        for post in self.posts:
+            self._due[post.account] = _Due()
+            waker, woken = socket.socketpair()
+            self._wakers.append(waker)
+            thread = threading.Thread(
+                target=self._listen, args=(post, woken), daemon=True, name=f"listen {post.account}"
+            )
+            self._threads.append(thread)
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        for waker in self._wakers:
+            waker.send(b"x")
+        for thread in self._threads:
+            thread.join(0.2)
+        for waker in self._wakers:
+            waker.close()
+
+    def hang_up(self) -> None:
+        """End `wait` for good; may be called by a signal's handler."""
+        self.hung_up = True
+        self._said.put("")
+
+    def wait(self) -> list[str] | None:
+        """Wait until accounts are to be polled, or none but time rules are due ([]); None = nothing is to be polled now."""
+        now = time.monotonic()
+        next_at = min([self._tick, *(due.at for due in self._due.values())])
+        with contextlib.suppress(queue.Empty):
+            name = self._said.get(timeout=max(next_at - now, 0.001))
+            if name:
+                self._due[name].at = 0.0
+        names = self.roused()
+        now = time.monotonic()
+        if not names and (now < self._tick or self.hung_up):
+            return None
+        self._tick = now + self.times.tick_every
+        return names
+
+    def roused(self) -> list[str]:
+        """Return, without waiting, which accounts are to be polled now; each is told once."""
+        while not self._said.empty():
+            name = self._said.get()
+            if name:
+                self._due[name].at = 0.0
+        now = time.monotonic()
+        names = [name for name, due in self._due.items() if due.at <= now]
+        for name in names:
+            self._due[name].at = now + jittered(self._pause(self._due[name]))
+        return names
+
+    def polled(self, errors: Mapping[str, MailrulesError | None]) -> None:
+        """Hear how accounts answered: who fails is asked less and less often, who answers as usual."""
+        for name, error in errors.items():
+            due = self._due[name]
+            due.failed = due.failed + 1 if error else 0
+            if error:
+                due.at = time.monotonic() + jittered(self._pause(due))
+
+    def again(self, names: Iterable[str], seconds: float) -> None:
+        """Ask for accounts that could not be polled now, a little later."""
+        for name in names:
+            self._due[name].at = time.monotonic() + seconds
+
+    def _pause(self, due: _Due) -> float:
+        times = self.times
+        if due.failed:
+            return float(
+                min(times.poll_every * 2 ** min(due.failed - 1, 10), max(times.longest_pause, times.poll_every))
+            )
+        return times.listened if due.listening else times.poll_every
+
+    def _listen(self, post: Post, woken: socket.socket) -> None:
+        """Listen to one mailbox for ever; a server that has no IDLE is polled only."""
+        times, pause = self.times, self.times.first_pause
+        with woken:
+            while not self._stopped.is_set():
+                begun = time.monotonic()
+                try:
+                    with post.connect() as session:
+                        if not session.can_listen:
+                            return
+                        session.examine(post.mailbox)
+                        self._due[post.account].listening = True
+                        self._said.put(post.account)  # why: what came while nobody listened
+                        while not self._stopped.is_set():
+                            if session.news(times.renew_after, woken, times.answer):
+                                self._said.put(post.account)
+                except AuthError:
+                    pause = times.longest_pause
+                except Throttled as error:
+                    pause = max(pause, error.seconds)
+                except Exception:  # noqa: S110 - whatever it is: this account is polled, and its poll says it
+                    pass
+                self._due[post.account].listening = False
+                if time.monotonic() - begun > times.steady:
+                    pause = times.first_pause
+                self._stopped.wait(jittered(pause))
+                pause = min(pause * 2, times.longest_pause)

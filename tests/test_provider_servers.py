@@ -1,0 +1,363 @@
+"""How each provider's servers differ, as scripted servers: every quirk that the table and docs/providers.md name."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from mailrules.errors import AuthError, ConfigError, TemporaryError
+from mailrules.sources import providers
+from mailrules.sources.faults import Refused, Throttled
+from mailrules.sources.imap import ImapSession, ImapSettings
+from mailrules.sources.imap_types import members
+
+CAPABILITY = b"IMAP4rev1 AUTH=PLAIN AUTH=XOAUTH2 AUTH=OAUTHBEARER SASL-IR ID"
+STATE = b"* 3 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT 4] x\r\n"
+BODY = b"* 1 FETCH (UID 1 BODY[]<0> {3}\r\nM01)\r\n"
+
+
+class Script:
+    """A server: what a line begins with leads to its answer; `@` in one stands for the tag, else OK is added.
+
+    `lines` are what clients said, `flights` how often they waited for us.
+    """
+
+    def __init__(self, answers: dict[bytes, bytes | Callable[[bytes], bytes]] | None = None, greeting: bytes = b"") -> None:
+        self.answers = {b"STATUS": self._status, b"EXAMINE": STATE, b"UID FETCH": BODY, **(answers or {})}
+        self.greeting = greeting or b"* OK [CAPABILITY " + CAPABILITY + b"] hello\r\n"
+        self.lines: list[bytes] = []
+        self.connections = self.flights = 0
+        self.replies: list[bytes] = []
+
+    @staticmethod
+    def _status(line: bytes) -> bytes:
+        return b"* STATUS " + line.split()[1] + b" (MESSAGES 3 UIDNEXT 4 UIDVALIDITY 7)\r\n"
+
+    def handle(self, sock: socket.socket) -> None:
+        self.connections += 1
+        sock.sendall(self.greeting)
+        held = b""
+        while data := sock.recv(65_536):
+            held += data
+            self.flights += 1
+            while b"\r\n" in held:
+                line, _, held = held.partition(b"\r\n")
+                tag, _, rest = line.partition(b" ")
+                if rest:
+                    self.lines.append(rest)
+                    self._answer(sock, tag, rest)
+                else:
+                    self.replies.append(base64.b64decode(line))
+                    sock.sendall(self.tag + b" NO [AUTHENTICATIONFAILED] no\r\n")
+
+    def _answer(self, sock: socket.socket, tag: bytes, rest: bytes) -> None:
+        self.tag = tag
+        found = next((a for begin, a in self.answers.items() if rest.upper().startswith(begin)), b"")
+        data = found(rest) if callable(found) else found
+        if b"+ " not in data[:2]:
+            data = data.replace(b"@", tag) if b"@" in data else data + tag + b" OK done\r\n"
+        sock.sendall(data)
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[int]:
+        listener = socket.create_server(("127.0.0.1", 0))
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    sock, _ = listener.accept()
+                    with sock, contextlib.suppress(OSError):
+                        sock.settimeout(10)
+                        self.handle(sock)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield int(listener.getsockname()[1])
+        finally:
+            with contextlib.suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
+            thread.join(5)
+
+
+def session(port: int, provider: str = "", **changes: object) -> ImapSession:
+    row = providers.by_name(provider) or providers.PLAIN
+    base = {"account": "main", "host": "127.0.0.1", "port": port, "tls": "none", "user": "s@firm.example", "read_timeout": 5}
+    return ImapSession(ImapSettings(**{**base, "provider": row, **changes}), lambda: "proof")
+
+
+# --- what a visit costs -------------------------------------------------------------------------------------------
+
+
+def test_nothing_new_is_known_after_two_round_trips_from_the_greeting_on():
+    server = Script()
+    with server.running() as port, session(port) as it:
+        states = it.states(["INBOX", "Archive"])
+        assert server.flights == 2
+        assert {name: s.uidnext for name, s in states.items()} == {"INBOX": 4, "Archive": 4}
+    assert [line.split()[0] for line in server.lines[:4]] == [b"AUTHENTICATE", b"ID", b"STATUS", b"STATUS"]
+
+
+def test_a_server_without_the_extensions_is_asked_in_more_steps_and_says_the_same():
+    greeting = b"* OK hello\r\n"
+    server = Script({b"CAPABILITY": b"* CAPABILITY IMAP4rev1\r\n"}, greeting)
+    with server.running() as port, session(port) as it:
+        assert it.states(["INBOX"])["INBOX"].exists == 3
+        assert it.login_method == "LOGIN"
+
+
+def test_nobody_waits_for_the_answer_to_the_good_bye():
+    silent = Script({b"LOGOUT": lambda _: time.sleep(3) or b""})
+    with silent.running() as port:
+        with session(port) as it:
+            it.states(["INBOX"])
+        begin = time.monotonic()
+    assert time.monotonic() - begin < 8
+    assert any(line == b"LOGOUT" for line in silent.lines)
+
+
+def test_highestmodseq_is_asked_for_where_it_is_offered():
+    def status(line: bytes) -> bytes:
+        assert b"HIGHESTMODSEQ" in line
+        return b"* STATUS INBOX (MESSAGES 3 UIDNEXT 4 UIDVALIDITY 7 HIGHESTMODSEQ 715)\r\n"
+
+    server = Script({b"STATUS": status}, b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR CONDSTORE] hello\r\n")
+    with server.running() as port, session(port) as it:
+        assert it.states(["INBOX"])["INBOX"].modseq == 715
+
+
+STRANGE = {
+    "a space at the end": b"* STATUS INBOX (MESSAGES 3 UIDNEXT 4 UIDVALIDITY 7 )\r\n",
+    "a quoted name": b'* STATUS "INBOX" (MESSAGES 3 UIDNEXT 4 UIDVALIDITY 7)\r\n',
+    "a name in small letters": b"* STATUS inbox (messages 3 uidnext 4 uidvalidity 7)\r\n",
+    "a tagged answer without words": b"* STATUS INBOX (MESSAGES 3 UIDNEXT 4 UIDVALIDITY 7)\r\n@ OK\r\n",
+}
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_a_strange_status_is_understood(name):
+    server = Script({b"STATUS": STRANGE[name]})
+    with server.running() as port, session(port) as it:
+        assert (it.states(["INBOX"])["INBOX"].uidnext, it.states(["INBOX"])["INBOX"].exists) == (4, 3)
+
+
+USELESS = {
+    "nothing": b"",
+    "an empty list, as 163.com": b"* STATUS INBOX ()\r\n",
+    "NO": b"@ NO later\r\n",
+    "BAD": b"@ BAD what\r\n",
+    "another mailbox": b"* STATUS Sent (MESSAGES 3 UIDNEXT 4 UIDVALIDITY 7)\r\n",
+    "garbage": b"* STATUS INBOX (MESSAGES\r\n",
+}
+
+
+@pytest.mark.parametrize("name", USELESS)
+def test_a_status_that_says_nothing_leaves_it_to_opening_the_mailbox(name):
+    server = Script({b"STATUS": USELESS[name]})
+    with server.running() as port, session(port) as it:
+        state = it.states(["INBOX"])["INBOX"]
+        assert state is None or state.uidvalidity == 0
+        assert it.examine("INBOX").uidnext == 4
+
+
+@pytest.mark.parametrize("said", [b"* OK [UIDVALIDITY 0] x\r\n", b""])
+def test_a_server_without_uidvalidity_is_read_and_its_numbers_are_marked_as_worthless(said):
+    server = Script({b"EXAMINE": b"* 3 EXISTS\r\n* OK [UIDNEXT 4] x\r\n" + said})
+    with server.running() as port, session(port) as it:
+        assert (it.examine("INBOX").uidvalidity, it.examine("INBOX").exists) == (0, 3)
+
+
+# --- who wants what -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["163", "126", "yeah.net"])
+def test_netease_gets_an_id_before_it_opens_a_mailbox_even_where_it_does_not_say_that_it_knows_it(name):
+    def examine(_: bytes) -> bytes:
+        known = [line for line in server.lines if line.startswith(b"ID")]
+        return STATE if known else b"@ NO EXAMINE Unsafe Login. Please contact kefu@188.com for help\r\n".replace(b"fu@", b"fu-at-")
+
+    server = Script({b"EXAMINE": examine, b"STATUS": examine}, b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] x\r\n")
+    with server.running() as port, session(port, name) as it:
+        assert it.states(["INBOX"]) == {"INBOX": None}
+        assert it.examine("INBOX").exists == 3
+    assert [line.split()[0] for line in server.lines[:2]] == [b"AUTHENTICATE", b"ID"]
+
+
+def test_an_id_is_never_empty():
+    server = Script({b"ID": lambda line: b"" if re.fullmatch(rb'ID \("name" "mailrules" "version" "[^"]+"\)', line) else b"@ BAD\r\n"})
+    with server.running() as port, session(port, "gmx") as it:
+        it.examine("INBOX")
+    assert sum(line.startswith(b"ID") for line in server.lines) == 1
+
+
+def test_a_server_that_refuses_the_id_is_read_all_the_same():
+    server = Script({b"ID": b"@ BAD Invalid arguments\r\n"})
+    with server.running() as port, session(port) as it:
+        assert it.states(["INBOX"])["INBOX"].exists == 3
+        assert it.examine("INBOX").exists == 3
+
+
+@pytest.mark.parametrize("name", ["qq", "exmail.qq"])
+def test_qq_gets_short_ascending_sets(name):
+    asked: list[bytes] = []
+
+    def fetch(line: bytes) -> bytes:
+        uids = line.split()[2]
+        asked.append(uids)
+        numbers = members(uids.decode())
+        if numbers != sorted(numbers) or len(uids) > 500:
+            return b"@ BAD UID parameters!\r\n"
+        return b"".join(b"* %d FETCH (UID %d BODY[]<0> {3}\r\nM01)\r\n" % (n, n) for n in numbers)
+
+    server = Script({b"UID FETCH": fetch})
+    with server.running() as port, session(port, name) as it:
+        it.examine("INBOX")
+        got = dict(it.bodies(range(399_999, 300_001, -777)))
+    assert len(got) == 129
+    assert None not in got.values()
+    assert len(asked) > 1
+
+
+def test_icloud_which_gives_nothing_for_rfc822_is_asked_for_body():
+    def fetch(line: bytes) -> bytes:
+        return BODY if b"BODY.PEEK[]" in line else b"* 1 FETCH (UID 1)\r\n"
+
+    server = Script({b"UID FETCH": fetch})
+    with server.running() as port, session(port, "icloud") as it:
+        it.examine("INBOX")
+        assert dict(it.bodies([1])) == {1: b"M01"}
+    assert not any(b" RFC822 " in line or b"(RFC822" in line for line in server.lines)
+
+
+def test_gmail_that_gives_no_text_when_it_throttles_gave_nothing():
+    server = Script({b"UID FETCH": b"* 1 FETCH (UID 1 BODY[]<0> NIL)\r\n@ OK [THROTTLED] Success\r\n"})
+    with server.running() as port, session(port, "gmail") as it:
+        it.examine("INBOX")
+        assert dict(it.bodies([1])) == {1: None}
+
+
+THROTTLES = {
+    b"@ BAD Request is throttled. Suggested Backoff Time: 299910 milliseconds\r\n": 299.91,
+    b"@ NO [OVERQUOTA] Account exceeded command or bandwidth limits. (Failure)\r\n": 900,
+    b"@ NO [THROTTLED] later\r\n": 900,
+}
+
+
+@pytest.mark.parametrize("words", THROTTLES)
+def test_a_server_that_wants_to_be_left_alone_is_understood_with_its_time(words):
+    for answers in ({b"UID FETCH": words}, {b"EXAMINE": words}, {b"AUTHENTICATE": words}):
+        server = Script(answers)
+        with server.running() as port, pytest.raises(Throttled) as caught, session(port, "outlook") as it:
+            it.examine("INBOX")
+            list(it.bodies([1]))
+        assert caught.value.seconds == THROTTLES[words]
+
+
+def test_exchange_that_logs_in_and_has_no_mailbox_yet_is_temporary_and_no_refusal():
+    server = Script({b"EXAMINE": b"@ BAD User is authenticated but not connected.\r\n"})
+    with server.running() as port, session(port, "outlook") as it, pytest.raises(TemporaryError, match="not connected"):
+        it.examine("INBOX")
+
+
+def test_the_share_of_a_day_ends_a_visit_and_says_so():
+    server = Script()
+    with server.running() as port, session(port, "gmail", budget=1) as it, pytest.raises(Throttled, match="share"):
+        it.states(["INBOX"])
+
+
+@pytest.mark.parametrize("listing", [b'* LIST () "." {11}\r\n&UWZ0BnIIgH8\r\n', b'* LIST () "/" "&UWZ0BnIIgH8-"\r\n'])
+def test_a_name_in_another_script_goes_out_in_utf_7_even_where_the_server_would_take_utf_8(listing):
+    greeting = b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR UTF8=ACCEPT ENABLE] hello\r\n"
+    server = Script({b"LIST": listing}, greeting)
+    with server.running() as port, session(port, "qq") as it:
+        assert it.states(["処理済み"])["処理済み"].exists == 3
+        it.examine("処理済み")
+    assert all(line.isascii() for line in server.lines)
+    assert not any(line.startswith(b"ENABLE") for line in server.lines)
+
+
+def test_a_name_with_a_line_end_never_reaches_a_status():
+    server = Script()
+    with server.running() as port, session(port) as it, pytest.raises(ConfigError, match="line break"):
+        it.states(["INBOX\r\nA2 DELETE x"])
+
+
+# --- signing in ---------------------------------------------------------------------------------------------------
+
+GOOGLE = {"status": "400", "schemes": "Bearer", "scope": "https://mail.google.com/"}
+REFUSALS = {
+    ("xoauth2", json.dumps(GOOGLE)): "status 400, scope https://mail.google.com/",
+    ("oauthbearer", json.dumps({"status": "invalid_token"})): "status invalid_token",
+    ("xoauth2", "not json \x1b[31m"): "not json",
+}
+
+
+@pytest.mark.parametrize(("auth", "told"), REFUSALS)
+def test_what_a_server_says_of_a_token_is_told_and_the_token_is_sent_once(auth, told):
+    server = Script({b"AUTHENTICATE": b"+ " + base64.b64encode(told.encode()) + b"\r\n"})
+    with server.running() as port, pytest.raises(Refused) as caught, session(port, auth=auth):
+        pass
+    assert REFUSALS[auth, told] in str(caught.value)
+    assert "mailrules account login main" in caught.value.help
+    assert "\x1b" not in str(caught.value)
+    assert server.replies == [b"\1" if auth == "oauthbearer" else b""]
+
+
+FORMS = {
+    "xoauth2": b"user=s@firm.example\1auth=Bearer proof\1\1",
+    "oauthbearer": b"n,a=s@firm.example,\1host=127.0.0.1\1port=%d\1auth=Bearer proof\1\1",
+}
+
+
+@pytest.mark.parametrize("auth", FORMS)
+def test_a_token_is_sent_in_the_form_of_its_mechanism(auth):
+    server = Script()
+    with server.running() as port, session(port, auth=auth):
+        pass
+    verb, mechanism, first = server.lines[0].split()
+    assert (verb, mechanism.decode()) == (b"AUTHENTICATE", auth.upper())
+    assert base64.b64decode(first) == (FORMS[auth] % port if b"%d" in FORMS[auth] else FORMS[auth])
+
+
+def test_a_server_that_takes_no_token_is_told_apart_from_a_wrong_token():
+    server = Script(greeting=b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN AUTH=LOGIN] hello\r\n")
+    with server.running() as port, pytest.raises(ConfigError, match="does not take XOAUTH2, but LOGIN, PLAIN"):  # noqa: SIM117
+        with session(port, auth="xoauth2"):
+            pass
+
+
+def test_a_server_that_takes_no_password_says_so():
+    server = Script(greeting=b"* OK [CAPABILITY IMAP4rev1 LOGINDISABLED AUTH=XOAUTH2] hello\r\n")
+    with server.running() as port, pytest.raises(AuthError, match="takes no password"), session(port, "outlook"):
+        pass
+
+
+# --- time ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_server_that_drips_an_answer_ends_with_the_time_of_one_command_long_before_the_session():
+    class Dripping(Script):
+        def _answer(self, sock: socket.socket, tag: bytes, rest: bytes) -> None:
+            if not rest.startswith(b"UID FETCH"):
+                super()._answer(sock, tag, rest)
+                return
+            for _ in range(200):
+                sock.sendall(b"* OK still here\r\n")
+                time.sleep(0.05)
+
+    server = Dripping()
+    begin = time.monotonic()
+    with server.running() as port, session(port, read_timeout=0.6) as it:
+        it.examine("INBOX")
+        with pytest.raises(TemporaryError, match="did not answer in time"):
+            list(it.headers([1]))
+    assert time.monotonic() - begin < 8
