@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from email.utils import format_datetime
@@ -19,37 +19,11 @@ from tests.mails import FORMS, both, html_text, part, plain_text
 NOTICE_SHARE = 100
 MEAN_BYTES = 73_500
 _NOTICE_BYTES = 6_000
-_WORDS = [
-    "order",
-    "parcel",
-    "invoice",
-    "shipping",
-    "renewal",
-    "lamp",
-    "account",
-    "Größe",
-    "Rechnung",
-    "update",
-    "offer",
-    "season",
-    "stock",
-    "refund",
-    "return",
-    "label",
-    "customer",
-    "price",
-    "delivery",
-    "warehouse",
-    "question",
-    "answer",
-    "report",
-    "weekly",
-    "summary",
-    "payment",
-    "注文",
-    "発送",
-    "订单",
-]
+_ENGLISH = (
+    "order parcel invoice shipping renewal lamp account update offer season stock refund return label customer price "
+    "delivery warehouse question answer report weekly summary payment"
+).split()
+_WORDS = [*_ENGLISH, "Größe", "Rechnung", "注文", "发送", "订单"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +69,7 @@ def notice(number: int, today: date, chance: random.Random) -> tuple[bytes, date
     expires = (today + timedelta(days=left - 1)).isoformat()
     developer, name = f"{446_000_000_000 + number * 7:012d}", f"Developer {number}"
     plain, html = plain_text(expires, developer, name), html_text(expires, developer, name)
-    rest = _prose(chance, _NOTICE_BYTES - len(plain))
+    rest = _prose(chance, _NOTICE_BYTES - len(plain), _ENGLISH)
     plain, html = f"{plain}\r\n{rest}", html.replace("</body>", f"<p>{rest}</p></body>")
     form = FORMS[number // NOTICE_SHARE % len(FORMS)]
     body = {
@@ -134,7 +108,7 @@ def _ordinary(
 ) -> tuple[bytes, datetime, str]:
     """Return one ordinary mail: short text, a newsletter of HTML, or one with an attachment, as sizes are in a mailbox."""
     host = f"{chance.choice(_WORDS[:8]).lower().encode('ascii', 'ignore').decode()}{number % 97}.example"
-    subject = " ".join(chance.choices(_WORDS[:24], k=chance.randint(3, 8)))
+    subject = " ".join(chance.choices(_WORDS, k=chance.randint(3, 8)))
     if not subject.isascii():
         from email.header import Header
 
@@ -163,10 +137,10 @@ def _ordinary(
     )
 
 
-def _prose(chance: random.Random, size: int) -> str:
+def _prose(chance: random.Random, size: int, words: Sequence[str] = _WORDS) -> str:
     lines, length = [], 0
     while length < size:
-        line = " ".join(chance.choices(_WORDS, k=9))
+        line = " ".join(chance.choices(words, k=9))
         lines.append(line)
         length += len(line) + 2
     return "\r\n".join(lines) + "\r\n"

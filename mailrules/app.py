@@ -88,7 +88,7 @@ def poll(
         config.account(name).name: None for name in ([a.name for a in config.accounts] if only is None else only)
     }
     store = Store.scratch(config.store) if dry_run else Store.open(config.store, now=now)
-    with store.exclusive() as mine, Pool[Report]() as pool:
+    with store, store.exclusive() as mine, Pool[Report]() as pool:
         if not mine:
             outcome.busy = True
             return outcome
@@ -160,7 +160,7 @@ def watch(
     `on_hangup` is handed what is to be called when the configuration is to be read anew.
     """
     from mailrules.spine.systemd import notify, watchdog
-    from mailrules.spine.watch import Times, Watch
+    from mailrules.spine.watch import Times, Watch, post_of
 
     config = load()
     times = times or Times()

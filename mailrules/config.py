@@ -27,18 +27,19 @@ from mailrules.config_accounts import (
     oauth_clients,
     smtp,
 )
-from mailrules.config_values import LIMITS, Limits, Problems, address, limits, seconds, suggest, time_zone
+from mailrules.config_values import LIMITS, Limits, Problems, limits, seconds, suggest, time_zone
+from mailrules.config_people import CHAT_KEYS, DIGEST, Digest, digest_of, people_of
 from mailrules.errors import ConfigError
 from mailrules.world import Script, World
 
 __all__ = [
-    "ACCOUNT", "FILE", "LIMITS", "OAUTH", "PORTS", "SCRIPT", "SECRET", "SMTP", "TOP", "Account", "Config", "OAuthClient", "Smtp",
+    "ACCOUNT", "CHAT_KEYS", "DIGEST", "FILE", "LIMITS", "OAUTH", "PORTS", "SCRIPT", "SECRET", "SMTP", "TOP", "Account", "Config", "OAuthClient", "Smtp",
     "find", "load",
 ]  # fmt: skip
 
 FILE = "mailrules.toml"
 TOP = (
-    "timezone", "language", "rules", "store", "accounts", "oauth", "smtp", "people", "scripts", "developers", "limits", "max_message_mb", "retention_days",
+    "timezone", "language", "rules", "store", "accounts", "oauth", "smtp", "people", "chats", "digest", "scripts", "developers", "limits", "max_message_mb", "retention_days",
 )  # fmt: skip
 SCRIPT = ("argv", "timeout", "retry", "changes_nothing", "verifies", "cwd")
 
@@ -54,6 +55,10 @@ class Config:
     world: World
     smtp: Smtp | None = None
     oauth: Mapping[str, OAuthClient] = field(default_factory=dict)
+    chats: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """References to the addresses of chats, by name."""
+    digest: Digest | None = None
+    language: str = "en"
     limits: Limits = field(default_factory=Limits)
     max_message: int = 25_000_000
     retention: int = 400
@@ -93,9 +98,7 @@ def find(path: str | None) -> Path:
     if path or os.environ.get("MAILRULES_CONFIG"):
         chosen = Path(path or os.environ["MAILRULES_CONFIG"]).expanduser()
         if not chosen.is_file():
-            raise ConfigError(
-                f"there is no configuration file {chosen}", help="`mailrules init --host HOST --user USER` writes one"
-            )
+            raise ConfigError(f"there is no configuration file {chosen}", help="`mailrules init` writes one")
         return chosen.absolute()
     here = Path(FILE)
     if here.is_file():
@@ -108,7 +111,7 @@ def find(path: str | None) -> Path:
         return there
     raise ConfigError(
         f"no {FILE} here, and none at {there}",
-        help="`mailrules init --host HOST --user USER` writes one; `mailrules demo` needs none",
+        help="`mailrules init` writes one; `mailrules demo` needs none",
     )
 
 
@@ -136,9 +139,7 @@ def _build(path: Path, data: dict[str, Any], problems: Problems) -> Config:
         problems, "timezone", os.environ.get("MAILRULES_TIMEZONE") or problems.take("", data, "timezone", str, "UTC")
     )
     language = problems.take("", data, "language", str, "en")
-    people = {
-        k: v for k, v in problems.take("", data, "people", dict, {}).items() if address(problems, f"people.{k}", v)
-    }
+    people, chats = people_of(problems, data)
     scripts = {
         name: _script(problems, name, table, path.parent)
         for name, table in problems.take("", data, "scripts", dict, {}).items()
@@ -171,6 +172,7 @@ def _build(path: Path, data: dict[str, Any], problems: Problems) -> Config:
             people=people, scripts={k: s for k, s in scripts.items() if s}, developers=developers,
             accounts={a.name: a.facts for a in accounts},
         ),
+        chats=chats, digest=digest_of(problems, data, people), language=language,
         oauth=oauth_clients(problems, data.get("oauth", {})),
         smtp=smtp(problems, data["smtp"], path.parent, accounts) if isinstance(data.get("smtp"), dict) else None, max_message=megabytes * 1_000_000,
         origins=_origins(path, data), limits=limits(problems, data.get("limits", {})),
@@ -182,7 +184,7 @@ def _origins(path: Path, data: dict[str, Any]) -> dict[str, tuple[str, str]]:
     flat: dict[str, tuple[str, str]] = {}
 
     def walk(prefix: str, value: Any) -> None:
-        secret = prefix.endswith(("password", "token", "client_secret"))
+        secret = prefix.endswith(("password", "token", "client_secret")) or prefix.startswith("chats.")
         if isinstance(value, dict) and not secret:
             for key, inner in value.items():
                 walk(f"{prefix}.{key}" if prefix else key, inner)

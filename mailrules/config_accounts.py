@@ -17,9 +17,9 @@ from zoneinfo import ZoneInfo
 
 from mailrules.config_values import DAYS, Problems, address, clock_time, seconds, suggest, time_zone
 from mailrules.hosts import is_loopback
-from mailrules.mail.auth import Receiver, is_authserv_id
 from mailrules.sources import providers
-from mailrules.world import EVERY_DAY, AccountFacts
+from mailrules.sources.oauth import OAuthClient
+from mailrules.world import EVERY_DAY, AccountFacts, Receiver, is_authserv_id
 
 ACCOUNT = (
     "provider", "host", "port", "tls", "user", "password", "auth", "token", "oauth", "mailboxes", "region", "receiver",
@@ -54,17 +54,6 @@ class Account:
     ca_file: str | None = None
     auth: str = "password"
     provider: providers.Provider = providers.PLAIN
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OAuthClient:
-    """Our registration with an authorization server: [oauth.google] or [oauth.microsoft]."""
-
-    issuer: str
-    client_id: str
-    client_secret: Mapping[str, Any] | None = None
-    tenant: str = "common"
-    server: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +99,7 @@ def sign_in(problems: Problems, where: str, table: Mapping[str, Any]) -> tuple[s
             problems.add(f"{where}.oauth", f"`{where}.oauth` is google or microsoft, not `{issuer}`")
         return auth, {"oauth": issuer}
     key = "password" if auth == "password" else "token"
-    return auth, _reference(problems, where, key, table.get(key))
+    return auth, reference(problems, where, key, table.get(key))
 
 
 def oauth_clients(problems: Problems, table: object) -> dict[str, OAuthClient]:
@@ -129,7 +118,7 @@ def oauth_clients(problems: Problems, table: object) -> dict[str, OAuthClient]:
             problems.add(f"{where}.server", f"`{where}.server` begins with https://")
         clients[issuer] = OAuthClient(
             issuer=issuer, client_id=problems.take(where, one, "client_id", str, "", required=True),
-            client_secret=_reference(problems, where, "client_secret", one["client_secret"]) if "client_secret" in one else None,
+            client_secret=reference(problems, where, "client_secret", one["client_secret"]) if "client_secret" in one else None,
             tenant=problems.take(where, one, "tenant", str, "common"), server=server.rstrip("/"),
         )  # fmt: skip
     return clients
@@ -155,7 +144,7 @@ def _port(problems: Problems, where: str, table: Mapping[str, Any], default: int
     return port
 
 
-def _reference(problems: Problems, where: str, key: str, value: object) -> Mapping[str, Any]:
+def reference(problems: Problems, where: str, key: str, value: object) -> Mapping[str, Any]:
     """Return a reference to a secret; the secret itself may not stand in the file."""
     if isinstance(value, str):
         problems.add(

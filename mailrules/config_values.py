@@ -6,7 +6,6 @@ May not live here: which settings there are (config.py).
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import time
@@ -84,6 +83,8 @@ class Problems:
 
 def suggest(word: str, known: Any) -> str:
     """Return a help sentence: the near name, or the names that exist."""
+    import difflib
+
     near = difflib.get_close_matches(word, list(known), 1)
     return f"did you mean `{near[0]}`?" if near else "known here: " + ", ".join(sorted(known))
 

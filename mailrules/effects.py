@@ -12,18 +12,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-ActionKind = Literal["create_task", "forward", "run_script", "notify"]
+ActionKind = Literal[
+    "create_task", "forward", "run_script", "notify", "flag_mail", "mark_mail", "label_mail", "move_mail"
+]
 WORDS: Mapping[ActionKind, str] = {
     "create_task": "create task",
     "notify": "notify",
     "forward": "forward to",
     "run_script": "run",
+    "flag_mail": "flag mail",
+    "mark_mail": "mark mail",
+    "label_mail": "label mail",
+    "move_mail": "move mail to",
 }
+ON_MAIL: frozenset[ActionKind] = frozenset({"flag_mail", "mark_mail", "label_mail", "move_mail"})
+"""What changes a message on its server; each message is an object of its own."""
 EffectState = Literal["planned", "claimed", "done", "failed", "unknown", "missed", "cancelled"]
 
 
 def effect_key(authorization: str, due: str, rule: str, action: str, target: str, stage: str) -> str:
-    """Return the identity of an effect: what, for which deadline; never the message, never the text of the rule.
+    """Return the identity of an effect: what, for which deadline; never the text of the rule, and the message
+    only where it is what is changed (it is part of the `target` then).
 
     `due` is the expiry date or the episode's day (YYYY-MM-DD); `stage` is "" or a rung such as "14 days before".
     """
@@ -35,13 +44,15 @@ def effect_key(authorization: str, due: str, rule: str, action: str, target: str
 class Effect:
     """One thing to do, complete: texts are rendered, names are resolved, nothing is looked up later.
 
-    `target` is the task's title template name for tasks, the person or address for mail, the script's name for runs.
+    `target` is the task's title template name for tasks, the person or address for mail, the script's name for runs; the
+    keyword, label or mailbox for what is done to a mail.
     `args` is plain JSON data, per action:
       create_task  {"title", "due": "YYYY-MM-DD" | null, "body"}
       notify       {"to": [addresses], "subject", "body"}
       forward      {"to": [addresses], "subject", "body", "message": digest of the stored bytes | null}
       run_script   {"argv": [...], "timeout": seconds, "retry": "never" | "safe", "cwd": null | str, "stdin": {...},
                     "drill": true where nothing asked for it but a person who tries it}
+      flag_mail, mark_mail, label_mail, move_mail  {"message": digest of its bytes | null}
     `not_before` is an ISO 8601 UTC instant or "". `state` is "planned", or "missed" for a rung that a gap passed over.
     """
 

@@ -25,7 +25,6 @@ from mailrules.ledger import (
     observe,
     snoozed_until,
 )
-from mailrules.mail.auth import Receiver
 from mailrules.mail.message import AuthVerdict, Message, RawMessage
 from mailrules.mail.parse import parse_message
 from mailrules.notices.notice import Notice, Trust
@@ -33,7 +32,7 @@ from mailrules.notices.recognize import recognize
 from mailrules.notices.trust import with_trust
 from mailrules.ruleset import RuleSet
 from mailrules.situations import of_deadline, of_event, of_notice, system_of
-from mailrules.world import AccountFacts, World
+from mailrules.world import AccountFacts, Receiver, World
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,11 +75,11 @@ FACTS: tuple[Fact, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class ActionWord:
-    """One action: the verb as written, the effect it becomes, what it takes ("person", "script" or "" for none)."""
+    """One action: the verb as written, the effect it becomes, what it takes ("" for nothing)."""
 
     verb: str
     kind: str
-    target: str
+    target: str  # "person" | "script" | "keyword" | "label" | "mailbox" | ""
     takes_text: str  # "required" | "optional" | "no"
     options: tuple[str, ...]
     trust: str  # what must be demanded for it to be reachable; "" = nothing
@@ -95,6 +95,10 @@ ACTIONS: tuple[ActionWord, ...] = (
         "forward to", "forward", "person", "optional", (), "authenticated", "send the notice on, original attached"
     ),
     ActionWord("run", "run_script", "script", "no", ("settle",), "bound", "start a script declared in mailrules.toml"),
+    ActionWord("flag mail", "flag_mail", "", "no", (), "", "flag the mail in its mailbox"),
+    ActionWord("mark mail", "mark_mail", "keyword", "no", (), "", "give the mail a keyword of its mailbox"),
+    ActionWord("label mail", "label_mail", "label", "no", (), "", "give the mail a label, at Gmail"),
+    ActionWord("move mail to", "move_mail", "mailbox", "no", (), "", "move the mail to another mailbox that exists"),
 )
 
 FIELD_TYPES: dict[str, str] = {

@@ -11,7 +11,6 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
 
 LANGUAGES = ("en", "ja", "de", "zh")
 """The languages of the catalogues; the first is what every other is measured by."""
@@ -32,5 +31,8 @@ def say(language: str, key: str, /, **values: object) -> str:
 @cache
 def catalogue(area: str, language: str) -> Mapping[str, str]:
     """Return every text of an area in a language, by its name."""
+    # why here: every tick of cron passes by, and hardly any has something to say
+    from importlib.resources import files
+
     text = files("mailrules").joinpath("catalogues", f"{area}.{language}.toml").read_text(encoding="utf-8")
     return tomllib.loads(text)

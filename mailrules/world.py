@@ -1,4 +1,4 @@
-"""The world that rules act in, as the configuration describes it: accounts, people, scripts.
+"""The world that rules act in, as the configuration describes it: accounts, people, scripts, whom to believe.
 
 In: nothing. Out: World and what it is made of; config.py fills it.
 May not live here: anything of weight (every cron tick passes here), what is done with it.
@@ -6,12 +6,16 @@ May not live here: anything of weight (every cron tick passes here), what is don
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import time
 from zoneinfo import ZoneInfo
 
 EVERY_DAY = frozenset(range(7))
+CHAT = "chat:"
+"""Before the name of a chat, where an address would stand."""
+_ID = re.compile(r"(?:\*\.(?=[^.]+\.[^.]))?[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +52,28 @@ class Script:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """What effects are made with: people by name, scripts by name, accounts by name."""
+    """What effects are made with: people by name (an address, or CHAT and a chat's name), scripts and accounts by name."""
 
     people: Mapping[str, str] = field(default_factory=dict)
     scripts: Mapping[str, Script] = field(default_factory=dict)
     accounts: Mapping[str, AccountFacts] = field(default_factory=dict)
     developers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receiver:
+    """The trust anchor of an account; exactly one is set.
+
+    `authserv_id`: the name its provider stamps ("*.protonmail.ch" where the provider has many hosts).
+    `topmost`: its provider (Microsoft) stamps no name, so that the field's place must speak for it.
+    `dkim`: its provider stamps nothing to be believed, and we check the signature ourselves.
+    """
+
+    authserv_id: str = ""
+    topmost: bool = False
+    dkim: bool = False
+
+
+def is_authserv_id(text: str) -> bool:
+    """Return whether a text can name a receiver: one host name, or "*." and a domain of two labels at least."""
+    return _ID.fullmatch(text) is not None

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from email.utils import format_datetime
 
-from mailrules.mail.auth import Receiver
+from mailrules.world import Receiver
 from tests.notice_cases import encoded_word
 from tests.notice_texts import GUESSED, Text, english, guessed, japanese
 

@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -140,8 +141,7 @@ def main() -> int:
             began = time.monotonic()
             some = [m for m in mutants(name, (ROOT / name).read_text(encoding="utf-8")) if only in (None, m.number)]
             with ThreadPoolExecutor(AT_ONCE) as pool:
-                free = list(trees)
-                found = list(pool.map(lambda m: _one(m, free), some))
+                found = list(pool.map(_one, some, repeat(trees)))
             left = [m for m, seen in zip(some, found, strict=True) if not seen]
             total, missed = total + len(some), missed + len(left)
             sys.stdout.write(

@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from mailrules.ledger import Ledger
-from mailrules.mail.auth import Receiver, authenticate, is_authserv_id
+from mailrules.mail.auth import authenticate
+from mailrules.world import Receiver, is_authserv_id
 from mailrules.mail.headers import header_fields, read_from
 from mailrules.mail.message import AuthVerdict, Message, RawMessage
 from mailrules.mail.parse import parse_message

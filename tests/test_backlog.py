@@ -317,6 +317,7 @@ def test_a_backlog_read_under_kills_ends_right_in_little_memory_and_reads_little
     assert {status for _, status, _ in places} <= {"passed over", "stored", "quarantined"}
     read = {uid - 1 for uid, status, _ in places if status != "passed over"}
     assert read == backlog.candidates
-    assert titles == sorted(backlog.tasks)
+    # why: a notice that cannot be read asks a person to look at it
+    assert [title for title in titles if "could not be read" not in title] == sorted(backlog.tasks)
     assert max(memory, clean_memory) <= MOST_MEMORY
     assert ratio <= MOST_BYTES

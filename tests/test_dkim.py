@@ -16,7 +16,7 @@ import dns.resolver
 import dns.rrset
 import pytest
 
-from mailrules.mail.auth import Receiver
+from mailrules.world import Receiver
 from mailrules.mail.dkim import Unreachable, check_signature
 from mailrules.mail.message import AuthVerdict, RawMessage
 from mailrules.mail.parse import parse_message

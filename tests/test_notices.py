@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mailrules.mail.auth import Receiver
+from mailrules.world import Receiver
 from mailrules.mail.message import RawMessage
 from mailrules.mail.parse import parse_message
 from mailrules.notices.notice import Notice

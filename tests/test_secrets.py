@@ -151,7 +151,7 @@ def house(tmp_path: Path):
 
 
 def assert_nowhere(house: House, *results: subprocess.CompletedProcess[bytes]) -> None:
-    stored = b"".join(path.read_bytes() for path in house.config.store.parent.iterdir())
+    stored = b"".join(path.read_bytes() for path in house.config.store.parent.rglob("*") if path.is_file())
     said = b"".join(r.stdout + r.stderr for r in results)
     for planted in (CANARY, TOKEN, CLIENT, base64.b64encode(CANARY.encode()).decode()[:-4]):
         assert planted.encode() not in stored, planted

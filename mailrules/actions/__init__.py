@@ -11,12 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from mailrules.actions.chats import to_chat
 from mailrules.actions.forward import forward
 from mailrules.actions.mail_out import SmtpSettings
+from mailrules.actions.mailbox import Places, Sessions, change
 from mailrules.actions.notify import notify
 from mailrules.actions.run_script import run_script
-from mailrules.effects import Effect, Outcome
+from mailrules.effects import ON_MAIL, Effect, Outcome
 from mailrules.errors import MailrulesError
+from mailrules.world import CHAT
 
 __all__ = ["ACTIONS", "Services", "SmtpSettings", "backoff", "perform"]
 
@@ -25,18 +28,28 @@ LONGEST_WAIT = 4 * 3600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """What actions may use: a way to send, the bytes of stored messages, who we are."""
+    """What actions may use: ways to send, the bytes of stored messages and where they lie, their servers, who we are.
+
+    `chats` fetch the address of a chat, which is a secret; `language` names an account's.
+    """
 
     smtp: SmtpSettings | None
     content: Callable[[str], bytes | None]
     sender: str
     own_id: str
+    chats: Mapping[str, Callable[[], str]] = MappingProxyType({})
+    language: Callable[[str], str] = lambda _account: "en"
+    places: Places = lambda _account, _digest: ()
+    sessions: Sessions | None = None
 
 
 def _notify(effects: Sequence[Effect], _attempt: int, batch: str, services: Services, now: str) -> Outcome:
+    language = services.language(effects[0].account)
+    if (chat := effects[0].args["to"][0]).startswith(CHAT):
+        return to_chat(effects, chat.removeprefix(CHAT), services.chats, language)
     if services.smtp is None:
         return _NO_SMTP
-    return notify(effects, batch, services.smtp, services.own_id, now)
+    return notify(effects, batch, services.smtp, services.own_id, now, language)
 
 
 def _forward(effects: Sequence[Effect], _attempt: int, _batch: str, services: Services, now: str) -> Outcome:
@@ -49,9 +62,17 @@ def _run_script(effects: Sequence[Effect], attempt: int, _batch: str, _services:
     return run_script(effects[0], attempt)
 
 
+def _change(effects: Sequence[Effect], attempt: int, _batch: str, services: Services, _now: str) -> Outcome:
+    if services.sessions is None:
+        return Outcome(result="failed", why="no account is at hand, so no mail can be changed")
+    return change(effects[0], attempt, services.places, services.sessions)
+
+
 _NO_SMTP = Outcome(result="failed", why="no [smtp] server is configured, so no mail can be sent")
 _Action = Callable[[Sequence[Effect], int, str, Services, str], Outcome]
-ACTIONS: Mapping[str, _Action] = MappingProxyType({"notify": _notify, "forward": _forward, "run_script": _run_script})
+ACTIONS: Mapping[str, _Action] = MappingProxyType(
+    {"notify": _notify, "forward": _forward, "run_script": _run_script, **dict.fromkeys(ON_MAIL, _change)}
+)
 
 
 def backoff(attempt: int) -> int:

@@ -68,15 +68,27 @@ def send(settings: SmtpSettings, to: Sequence[str], build: Callable[[bool], byte
     if not to:
         return Outcome(result="failed", why="the mail has no recipient")
     if settings.tls != "none" or is_loopback(settings.host):
-        return _tried(settings, to, build)
+        return _tried(settings, to, lambda: _handed_over(settings, to, build))
     return Outcome(result="failed", why=f"{settings.host} is not this machine: mail is not sent there without TLS")
 
 
-def _tried(settings: SmtpSettings, to: Sequence[str], build: Callable[[bool], bytes]) -> Outcome:
+def try_out(settings: SmtpSettings) -> Outcome:
+    """Connect and log in, and send nothing."""
+
+    def greeted() -> Mapping[str, tuple[int, bytes]]:
+        _connect(settings).close()
+        return {}
+
+    return _tried(settings, (), greeted)
+
+
+def _tried(
+    settings: SmtpSettings, to: Sequence[str], work: Callable[[], Mapping[str, tuple[int, bytes]]]
+) -> Outcome:
     """Tell apart what may pass (retry), what will not, and what a person must put right (both failed)."""
     host = settings.host
     try:
-        refused = _handed_over(settings, to, build)
+        refused = work()
     except ssl.SSLCertVerificationError as error:
         told = "; is it the right server? A certificate of your own is named by ca_file in [smtp]"
         return Outcome(

@@ -32,6 +32,11 @@ def main() -> NoReturn:
         logger.propagate = False
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
+        from mailrules.cli.polling import plain, poll_once
+
+        asked = plain(sys.argv[1:])
+        if asked is not None:  # why: cron's call every few minutes; what reads command lines takes longer than the poll
+            sys.exit(poll_once(asked))
         from mailrules.cli.commands import app
 
         app(prog_name="mailrules")

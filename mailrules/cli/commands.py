@@ -23,6 +23,7 @@ from mailrules.cli import (
     plans,
     rules,
     schedule,
+    serving,
     setup,
     testing,
     trusting,
@@ -80,6 +81,9 @@ app.add_typer(trusting.trust, name="trust")
 app.add_typer(setup.account, name="account")
 app.command()(setup.config)
 app.command()(schedule.schedule)
+app.command()(serving.serve)
+app.command()(serving.report)
+app.command()(serving.calendar)
 app.command()(care.doctor)
 app.command()(care.health)
 app.command()(care.forget)

@@ -13,8 +13,6 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from mailrules.cli.output import json_line, safe
 from mailrules.errors import ConfigError, TemporaryError
 
@@ -31,7 +29,7 @@ def show_outcome(outcome: Outcome, *, as_json: bool) -> None:
     talk = sys.stdout.isatty() and not as_json
     if outcome.busy:
         if talk:
-            typer.echo("another poll of this store is at work; nothing to do here")
+            print("another poll of this store is at work; nothing to do here")
         return
     if outcome.rules_error and (outcome.rules_changed or talk or outcome.plan):
         tell(
@@ -48,9 +46,9 @@ def show_outcome(outcome: Outcome, *, as_json: bool) -> None:
                 f"mailrules: account {report.account} answers again; it had not since {report.down_since[:16]} UTC\n"
             )
         if as_json:
-            typer.echo(json_line(_report_row(report)))
+            print(json_line(_report_row(report)))
         elif talk:
-            typer.echo(
+            print(
                 f"{report.account}: {report.seen} new messages, {report.candidates} fetched, {report.notices} notices, {report.new_effects} things to do"
             )
     if outcome.plan and not outcome.performed and not outcome.moved:
@@ -59,7 +57,7 @@ def show_outcome(outcome: Outcome, *, as_json: bool) -> None:
                 _show_planned(effect, as_json=as_json)
     if talk:
         for action, target, why in outcome.performed:
-            typer.echo(f"{action.replace('_', ' ')} {safe(target)}: {safe(why)}")
+            print(f"{action.replace('_', ' ')} {safe(target)}: {safe(why)}")
     if outcome.needs_changed or (outcome.needs and talk):
         for sentence in outcome.needs:
             sys.stderr.write(f"mailrules: needs a person: {safe(sentence)}\n")
@@ -78,9 +76,9 @@ def _show_planned(effect: Effect, *, as_json: bool) -> None:
             "id": effect.key[:10], "rule": effect.rule, "action": effect.action, "target": effect.target,
             "stage": effect.stage, "state": effect.state, "authorization": effect.authorization, "args": dict(effect.args),
         }  # fmt: skip
-        typer.echo(json_line(row))
+        print(json_line(row))
         return
-    typer.echo(
+    print(
         f"would {effect.action.replace('_', ' ')} {safe(effect.target)}: {safe(effect.args.get('title') or effect.args.get('subject') or effect.args.get('argv') or '')}  (rule `{safe(effect.rule)}`)"
     )
 

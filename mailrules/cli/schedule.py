@@ -55,7 +55,7 @@ After=network-online.target
 {kind}User={user}
 WorkingDirectory={folder}
 ExecStart={command}
-SuccessExitStatus=3 75
+{reload}SuccessExitStatus=3 75 143
 {credentials}{hardened}"""
 
 TIMER = """
@@ -131,7 +131,8 @@ def units(config: Config, every: int, *, watch: bool) -> str:
     service = SERVICE.format(
         kind="Type=notify\nNotifyAccess=main\nWatchdogSec=10min\nRestart=on-failure\nRestartSec=30s\n" if watch else "Type=oneshot\nTimeoutStartSec=30min\n",
         user=getpass.getuser(), folder=_escaped(str(folder)),
-        command=" ".join(_word(part) for part in [*_program(), "poll", *(["--watch"] if watch else []), "--config", str(config.path.absolute())]),
+        command=" ".join(_word(part) for part in [*_program(), "poll", *(["--watch", "--every", str(every)] if watch else []), "--config", str(config.path.absolute())]),
+        reload="ExecReload=kill -HUP $MAINPID\n" if watch else "",
         credentials="".join(f"LoadCredential={name}:/etc/mailrules/{name}\n" for name in dict.fromkeys(names)),
         hardened=HARDENED.format(writable=" ".join(_word(path) for path in writable)),
     )  # fmt: skip

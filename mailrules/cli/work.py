@@ -15,6 +15,7 @@ import typer
 
 from mailrules.cli.options import AccountName, AsJson, ConfigPath
 from mailrules.cli.output import json_line, safe
+from mailrules.cli.polling import Asked, poll_once
 from mailrules.errors import ConfigError, UsageError
 from mailrules.mail.message import RawMessage
 
@@ -65,30 +66,15 @@ def poll(
     as_json: AsJson = False,
 ) -> None:
     """Look for new mail and for deadlines, once; do what the rules say. Silent on success when not on a terminal."""
-    from mailrules import app
-    from mailrules import config as configuration
-    from mailrules.cli.outcome import show_outcome, write_private
-    from mailrules.spine.plan import to_text
-
     if watch:
         from mailrules.cli.watching import watch as watch_for_ever
 
         if dry_run or plan or since:
             raise UsageError("--watch goes alone: --dry-run, --plan and --since are for one poll")
         watch_for_ever(config, account, every, as_json=as_json)
-    loaded = configuration.load(config)
-    outcome = app.poll(
-        loaded,
-        only=[account] if account else None,
-        dry_run=dry_run or plan is not None,
-        since=since.date() if since else None,
-    )
-    if outcome.plan and plan:
-        write_private(Path(plan), to_text(outcome.plan))
-    show_outcome(outcome, as_json=as_json)
-    if plan and sys.stdout.isatty() and not as_json:
-        typer.echo(f"wrote {plan}; `mailrules apply {plan}` does exactly this, or says what has moved")
-    raise typer.Exit(outcome.exit_code)
+    day = since.date() if since else None
+    asked = Asked(config=config, account=account, dry_run=dry_run, plan=plan, since=day, as_json=as_json)
+    raise typer.Exit(poll_once(asked))
 
 
 def rules_and_trust(config: str | None, rule_files: list[str]) -> tuple[Any, Any, list[str]]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from mailrules.decide.compose import Situation, arguments
 from mailrules.decide.schedule import due, may_write_from
-from mailrules.effects import ActionKind, Effect, EffectState, effect_key
+from mailrules.effects import ON_MAIL, ActionKind, Effect, EffectState, effect_key
 from mailrules.language.ast import ActionCall, OnTrigger, Rule, Text, WhileTrigger
 from mailrules.language.evaluate import Leaf, evaluate
 from mailrules.notices.notice import TRUST_LEVELS
@@ -109,6 +109,8 @@ def _effects(
         key, count = "", 1
         while not key or key in taken:  # a rule may do the same to the same person twice; each is its own effect
             named = target if count == 1 else f"{target}#{count}"
+            if kind in ON_MAIL and not stage:  # why: five reminders of one deadline are five mails to be put away
+                named = f"{named} {situation.message}"
             key = effect_key(situation.authorization, situation.due, rule.name.value, kind, named, stage)
             count += 1
         taken.add(key)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from mailrules.effects import ActionKind
+from mailrules.effects import ON_MAIL, ActionKind
 from mailrules.language.ast import ActionCall, Name, Rule, Text
 from mailrules.language.evaluate import offset_date
 from mailrules.templates import render
@@ -52,6 +52,8 @@ def arguments(rule: Rule, call: ActionCall, kind: ActionKind, situation: Situati
     if kind == "create_task":
         due = offset_date(call.due, facts) if call.due else None
         return {"title": mark + line, "due": due.isoformat() if due else None, "body": _about(facts, rule)}
+    if kind in ON_MAIL:
+        return {"message": situation.message or None}
     if kind == "run_script":
         return _script_arguments(call, situation, world)
     address = (

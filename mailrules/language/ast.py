@@ -300,7 +300,7 @@ class Offset:
 class ActionCall:
     """One action: `words` as written; check.py resolves them against the vocabulary's action rows into the rest.
 
-    `verb` is "create task", "notify", "forward to" or "run"; `target` is a name of `[people]` or a quoted address
+    `verb` is a verb of vocabulary.ACTIONS; `target` is a name of `[people]` or a quoted address
     (notify, forward), or a quoted script name (run); `text` is the template (task title; notify's text; optional for
     forward). Options in any order, at most once: `due OFFSET` (create task), `settle within DURATION` (run).
     """

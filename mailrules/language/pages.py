@@ -165,7 +165,7 @@ _ERRORS: dict[str, tuple[str, str, str, str]] = {
     ),
     "E020": (
         "an unknown action",
-        "An action begins with `create task`, `notify`, `forward to` or `run`.",
+        "An action begins with `create task`, `notify`, `forward to`, `run`, `flag mail`, `mark mail`, `label mail` or `move mail to`.",
         _rule(_ON, 'send owner "{{ developer }} lapses"'),
         _rule(_ON, 'notify owner "{{ developer }} lapses"'),
     ),
@@ -176,9 +176,9 @@ _ERRORS: dict[str, tuple[str, str, str, str]] = {
         _rule(_ON, _TOLD),
     ),
     "E022": (
-        "an unknown person, script or time zone",
+        "an unknown person, script or time zone, or no name of a mailbox",
         ("People stand under [people] and scripts under [scripts] of mailrules.toml; an address stands in quotes. Time zones are\n"
-        "names such as Asia/Tokyo."),
+        "names such as Asia/Tokyo. Mailboxes, labels and keywords stand in quotes; a keyword is one word."),
         _rule(_ON, _TOLD.replace("owner", "onwer")),
         _rule(_ON, _TOLD),
     ),
@@ -196,7 +196,7 @@ _ERRORS: dict[str, tuple[str, str, str, str]] = {
     ),
     "E031": (
         "an unknown expectation",
-        "A test expects a task, a notify, a forward, a run, a notice, an authorization in some state, or `nothing else`.",
+        "A test expects a task, a notify, a forward, a run, a flag, a mark, a label, a move, a notice, an authorization in some state, or `nothing else`.",
         _test('mail "notice.eml" at 2024-03-11 09:00', "expect email once"),
         _test('mail "notice.eml" at 2024-03-11 09:00', "expect notify once"),
     ),

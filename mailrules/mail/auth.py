@@ -9,42 +9,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import authres
 
 from mailrules.mail.message import AuthVerdict
+from mailrules.world import Receiver
 
 FIELD_CAP = 16_384
 _PLAIN_DOMAIN = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]{0,251}[a-z0-9])?")
 _METHOD = re.compile(r"([a-z][a-z0-9-]{0,30})(?:/1)?\s*=")
 _UNREGISTERED = re.compile(r"(?<!\S)(?:action|compauth|reason|oda|ltdi)=[A-Za-z0-9.]{1,40}(?!\S)")
 _FEATURES: Any = authres.all_features()
-
-
-_ID = re.compile(r"(?:\*\.(?=[^.]+\.[^.]))?[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
 _INTERNAL = ("outlook.com", "outlook.cn", "office365.us")
 """The one receiver that stamps no authserv-id passes mail on inside itself: these may stand above its field."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receiver:
-    """The trust anchor of an account; exactly one is set.
-
-    `authserv_id`: the name its provider stamps ("*.protonmail.ch" where the provider has many hosts).
-    `topmost`: its provider (Microsoft) stamps no name, so that the field's place must speak for it.
-    `dkim`: its provider stamps nothing to be believed, and we check the signature ourselves.
-    """
-
-    authserv_id: str = ""
-    topmost: bool = False
-    dkim: bool = False
-
-
-def is_authserv_id(text: str) -> bool:
-    """Return whether a text can name a receiver: one host name, or "*." and a domain of two labels at least."""
-    return _ID.fullmatch(text) is not None
 
 
 def _none(reason: str) -> AuthVerdict:

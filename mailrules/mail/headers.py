@@ -56,6 +56,8 @@ def header_fields(block: bytes) -> tuple[tuple[str, bytes], ...]:
 
 def clean(text: str) -> str:
     """Make one line of `text`: control characters (also U+2028 and U+2029) become a space."""
+    if text.isascii() and text.isprintable():
+        return text.strip()
     text = text.replace("\r\n", " ").replace("\n ", " ").replace("\n\t", " ")
     return "".join(" " if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") else c for c in text).strip()
 
@@ -82,6 +84,8 @@ def decode_field(raw: bytes, charsets: Sequence[str] = ()) -> str:
     Adjacent encoded words of one charset are joined as bytes first: many senders split a character over two.
     """
     raw = raw[:FIELD_CAP].replace(b"\r\n", b"\n")
+    if b"=?" not in raw:
+        return clean(_raw(raw, charsets))
     words = list(_WORD.finditer(raw))
     known = [*charsets, *dict.fromkeys(word[1].decode("ascii", "replace").lower() for word in words[:50])][:5]
     out: list[str] = []

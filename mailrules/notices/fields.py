@@ -10,6 +10,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 
 from mailrules.notices.months import month
 
@@ -34,12 +35,15 @@ class Unreadable:
 
 def normalize(raw: str) -> str:
     """Return `raw` in NFKC with runs of space made one and invisible characters dropped."""
+    if raw.isascii() and raw.isprintable():
+        return " ".join(raw.split())
     visible = "".join(
         c for c in unicodedata.normalize("NFKC", raw) if unicodedata.category(c) not in ("Cf", "Cc") or c in "\t\n\r"
     )
     return " ".join(visible.split())
 
 
+@cache
 def date_pattern(form: str) -> str:
     """Return the regular expression of a declared date format: `YYYY-MM-DD`, `D.M.YYYY`, `YYYY年M月D日`, `MMMM D, YYYY`."""
     pattern, end = "", 0

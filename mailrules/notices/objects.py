@@ -112,9 +112,16 @@ def open_ended(hole: HoleType) -> bool:
 
 def may_list(text: Searched, wording: CompiledWording) -> bool:
     """Whether several objects, or one that drifted, can stand in lines of a text: False only where none does."""
+    words = [c for c in wording.required if c.heading and not c.holes]
+    if words and (
+        any(len(text.beginning_with(heading)) > 1 for heading in wording.headings)
+        or (
+            any(text.beginning_with(c.heading) for c in words)
+            and all(text.holds(c) for c in wording.required if c.holes)
+        )
+    ):
+        return True
     lines = [clause for clause in wording.body if clause.place == "line"]
-    if any(c.heading and not c.holes and not c.optional for c in lines):
-        return any(text.holds(c) or text.beginning_with(c.heading) for c in lines)
     if len(lines) == 1 and not lines[0].optional:
         return text.holds(lines[0])
     identity = _identity(wording)

@@ -82,15 +82,18 @@ class CompiledWording:
     wording: Wording
     subject: tuple[CompiledClause, ...]
     body: tuple[CompiledClause, ...]
+    titles: tuple[CompiledClause, ...]
+    """The clauses of the subject that must be found."""
     required: tuple[CompiledClause, ...]
     """The clauses of the body that must be found."""
+    reads_nothing: bool
+    """Whether none of these has a hole: such a wording proves little by itself."""
     headings: frozenset[str]
     """What may stand above the columns of a table, and beside the values of a line."""
-
-    @property
-    def reads_nothing(self) -> bool:
-        """Whether no clause of the body that must be found has a hole: such a wording proves little by itself."""
-        return not any(clause.holes for clause in self.required)
+    begins: frozenset[str]
+    """How the lines begin that a line of it fits, or that one of its headings stands in."""
+    says: tuple[str, ...]
+    """Without one of these, or a line that so begins, nothing of its body stands there."""
 
 
 @cache
@@ -231,7 +234,14 @@ def _compile(
     clauses = [c if c.place == "subject" else replace(c, stop_expression=stop) for c in clauses]
     clauses = [known.setdefault(c, c) for c in clauses]  # why: what many wordings say alike is searched for once
     body = tuple(c for c in clauses if c.place != "subject")
+    required = tuple(c for c in body if not c.optional)
+    headings = frozenset(c.heading for c in body if c.heading)
+    beginnings = {c.begins for c in body if c.place == "line"} | {heading[:INDEXED] for heading in headings}
+    says = tuple(dict.fromkeys(c.must for c in body if c.place == "says"))
     return CompiledWording(
         definition=notice, wording=wording, subject=tuple(c for c in clauses if c.place == "subject"), body=body,
-        required=tuple(c for c in body if not c.optional), headings=frozenset(c.heading for c in body if c.heading),
+        titles=tuple(c for c in clauses if c.place == "subject" and not c.optional), required=required,
+        reads_nothing=not any(c.holes for c in required), headings=headings,
+        begins=frozenset(begins for begins in beginnings if len(begins) == INDEXED),
+        says=("",) if any(len(begins) < INDEXED for begins in beginnings) else says,
     )  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 
@@ -172,7 +172,7 @@ def _items(group: Group, wordings: Sequence[CompiledWording], systems: dict[str,
     """Return the objects of a group, each as the wording sees it that fits best; of equals, the one defined first."""
     whole: _Item | None = None
     parted: list[_Item] = []
-    for wording in wordings:
+    for wording in _touched(group, wordings):
         for item in _fit(group, wording, systems.get(wording.definition.system.value)):
             if item.split:
                 parted.append(item)
@@ -194,12 +194,10 @@ def _items(group: Group, wordings: Sequence[CompiledWording], systems: dict[str,
 
 def _fit(group: Group, wording: CompiledWording, system: System | None) -> list[_Item]:
     """Return what one wording makes of a group: nothing, one object, or several."""
-    titled = any(not c.optional for c in wording.subject) and all(
-        c.optional or group.subject.find(c) for c in wording.subject
-    )
-    if not titled and (
-        not _speaks_for(system, group) if wording.reads_nothing else group.texts and not _possible(group.texts, wording)
-    ):
+    titled = bool(wording.titles) and all(group.subject.find(c) for c in wording.titles)
+    if not titled and wording.required and group.texts and not _possible(group.texts, wording):
+        return []
+    if not titled and wording.reads_nothing and not _speaks_for(system, group):
         return []
     fits = _Fits(wording, Reading().read(wording.subject, group.subject), titled)
     if not group.texts or not wording.required:
@@ -235,6 +233,26 @@ def _fit(group: Group, wording: CompiledWording, system: System | None) -> list[
         place = (numbers[0], range(end, end + 1))
         items.append(replace(items[-1], places=[place], notice=_overflow(items[-1].notice), complete=True))
     return items
+
+
+def _touched(group: Group, wordings: Sequence[CompiledWording]) -> Iterator[CompiledWording]:
+    """Yield the wordings of which anything stands in a group, or their title; the others, nearly all, can give nothing."""
+    begins = frozenset(begin for text in group.texts for begin in text.searched.begins)
+    subject, said = group.subject.says, [text.searched.says for text in group.texts]
+    for wording in wordings:
+        if not wording.begins.isdisjoint(begins) or not wording.required:
+            yield wording
+            continue
+        if wording.titles and subject(wording.titles[0].must):
+            yield wording
+            continue
+        for must in wording.says:
+            if any(says(must) for says in said):
+                yield wording
+                break
+        else:
+            if any(text.tables.knows(wording.headings) for text in group.texts):
+                yield wording
 
 
 def _possible(texts: Sequence[Text], wording: CompiledWording) -> bool:

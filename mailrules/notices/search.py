@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 from mailrules.language.values import fold, fold_with_map
@@ -63,10 +64,9 @@ class Searched:
             at += len(body)
         self.running = "".join(pieces)
         self._squeezed = squeeze(self.running)
-        self._begins: dict[str, list[int]] | None = None
         self._known: dict[int, list[Hit]] = {}
         self._held: dict[str, bool] = {}
-        self._maps: dict[int, list[int]] = {}
+        self._maps: dict[int, Sequence[int]] = {}
 
     def some(self, indexes: Sequence[int]) -> Searched:
         """Return some of the lines, ready to be searched."""
@@ -85,14 +85,18 @@ class Searched:
             self._known[id(clause)] = known
         return known
 
+    def says(self, must: str) -> bool:
+        """Whether a squeezed text stands anywhere in the lines."""
+        held = self._held.get(must)
+        if held is None:
+            held = self._held[must] = must in self._squeezed
+        return held
+
     def holds(self, clause: CompiledClause) -> bool:
         """Whether that stands there without which a clause is found nowhere, in no part of the lines either."""
         if clause.place != "says" and not self._beginning(clause.begins):
             return False
-        held = self._held.get(clause.must)
-        if held is None:
-            held = self._held[clause.must] = clause.must in self._squeezed
-        return held
+        return self.says(clause.must)
 
     def beginning_with(self, heading: str) -> list[int]:
         """Return the indexes of the lines that begin with a label, whatever stands behind it."""
@@ -145,17 +149,22 @@ class Searched:
         return _trimmed(hole, under, start, len(under.text), below=True)
 
     def _beginning(self, begins: str) -> Sequence[int]:
-        if len(begins) < INDEXED:
-            return range(len(self.folded))
-        if self._begins is None:
-            self._begins = {}
-            for index, folded in enumerate(self.folded):
-                self._begins.setdefault(squeeze(folded.lstrip(" >*_|•·:-")[:24])[:INDEXED], []).append(index)
-        return self._begins.get(begins, ())
+        return self.begins.get(begins, ()) if len(begins) >= INDEXED else range(len(self.folded))
 
-    def _map(self, index: int) -> list[int]:
+    @cached_property
+    def begins(self) -> Mapping[str, list[int]]:
+        """The indexes of the lines by how they begin."""
+        found: dict[str, list[int]] = {}
+        for index, folded in enumerate(self.folded):
+            found.setdefault(squeeze(folded.lstrip(" >*_|•·:-")[:24])[:INDEXED], []).append(index)
+        return found
+
+    def _map(self, index: int) -> Sequence[int]:
         if index not in self._maps:
-            self._maps[index] = fold_with_map(_read(self.lines[index]))[1]
+            text = _read(self.lines[index])
+            # why: where nothing was dropped, every character stands where it stood, and most lines are like that
+            same = text.isascii() and len(self.folded[index]) == len(text.rstrip())
+            self._maps[index] = range(len(text)) if same else fold_with_map(text)[1]
         return self._maps[index]
 
     def _line_at(self, offset: int) -> int:

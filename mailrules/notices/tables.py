@@ -52,7 +52,7 @@ class Tables:
 
     def knows(self, headings: frozenset[str]) -> bool:
         """Whether there can be rows for a wording with these headings."""
-        return len(headings & self._headings.keys()) > 1
+        return bool(self._headings) and len(headings & self._headings.keys()) > 1
 
     def rows(self, clauses: Sequence[CompiledClause], most: int) -> tuple[list[Row], set[int]]:
         """Return the rows under headings that at least two clauses know, and the indexes of all lines of such tables.

@@ -29,8 +29,8 @@ def marked(text: str, evidence: Sequence[Mapping[str, Any]], first: int = 1) -> 
     Marks are numbered from `first` in the order in which they stand. Where two overlap, the one that begins first is shown.
     """
     starts = [0]
-    for line in text.split("\n"):
-        starts.append(starts[-1] + len(line) + 1)
+    for each in text.split("\n"):
+        starts.append(starts[-1] + len(each) + 1)
     spans = []
     for one in evidence:
         line, column = int(one["line"]), int(one["column"])

@@ -57,18 +57,18 @@ def front(it: Look, number: int = 1) -> dict[str, Any]:
 def needs(it: Look, seen: Overview) -> dict[str, Any]:
     """Return what needs a person now; `count` is 0 where nothing does."""
     store = it.store
-    counts = store.counted()
+    waiting, tasks_open = store.effect_counts(), store.task_count("open")
     named = [r for r in seen.rows if r.waits and r.state in ("expired", "expiring")]
     beats = [beat for beat in accounts(it) if beat["error"] or not beat["succeeded"]]
     effects = named_effects(it, store.effects_page(FIRST, 0, states=NEEDS))
     found = {
-        "tasks": tasks(it, "open", 1, FIRST)["rows"], "more_tasks": max(counts["tasks"] - FIRST, 0),
-        "effects": effects, "more_effects": max(sum(counts.get(state, 0) for state in NEEDS) - FIRST, 0),
+        "tasks": tasks(it, "open", 1, FIRST)["rows"], "more_tasks": max(tasks_open - FIRST, 0),
+        "effects": effects, "more_effects": max(sum(waiting.get(state, 0) for state in NEEDS) - FIRST, 0),
         "aside": store.put_aside_count(), "unconfirmed": store.unconfirmed(it.at), "accounts": beats[:FIRST],
         "rules_error": (store.meta_get("rules_error") or "").partition("\n")[0], "held": store.held_back(), "waiting": len(named),
     }  # fmt: skip
     found["count"] = (
-        counts["tasks"] + len(effects) + found["more_effects"] + found["aside"] + len(found["unconfirmed"])
+        tasks_open + len(effects) + found["more_effects"] + found["aside"] + len(found["unconfirmed"])
         + len(beats) + len(found["held"]) + bool(found["rules_error"])
     )  # fmt: skip
     return found
@@ -86,7 +86,7 @@ def accounts(it: Look) -> list[dict[str, Any]]:
 
 def tasks(it: Look, status: str, number: int, limit: int = PER_PAGE) -> dict[str, Any]:
     """Return tasks in one status, with the names of what they are about."""
-    open_count, done = it.store.counted()["tasks"], it.store.tasks_done()
+    open_count, done = it.store.task_count("open"), it.store.task_count("done")
     paged = pages(number, open_count if status == "open" else done)
     rows = it.store.tasks_page(limit, paged["offset"], status=status)
     return {"rows": dated_tasks(it, rows), "pages": paged, "status": status, "open": open_count, "done": done}
@@ -121,9 +121,10 @@ def named_effects(it: Look, rows: Sequence[Mapping[str, Any]]) -> list[dict[str,
 def outbox(it: Look, chosen: str, number: int) -> dict[str, Any]:
     """Return what was done or waits, one view of it."""
     chosen = chosen if chosen in FILTERS else "all"
-    counts = it.store.counted()
+    counts = it.store.effect_counts()
     sums = {
-        name: sum(counts.get(s, 0) for s in states) if states else counts["asked"] for name, states in FILTERS.items()
+        name: sum(counts.get(s, 0) for s in states) if states else sum(counts.values())
+        for name, states in FILTERS.items()
     }
     paged = pages(number, sums[chosen])
     rows = it.store.effects_page(PER_PAGE, paged["offset"], states=FILTERS[chosen])
@@ -138,7 +139,7 @@ def outbox(it: Look, chosen: str, number: int) -> dict[str, Any]:
 
 def mails(it: Look, number: int) -> dict[str, Any]:
     """Return the stored messages, newest first."""
-    paged = pages(number, it.store.counted()["messages"])
+    paged = pages(number, it.store.message_count())
     return {
         "rows": it.store.messages_page(PER_PAGE, paged["offset"]),
         "pages": paged,
@@ -181,11 +182,12 @@ def rule(it: Look, name: str, number: int) -> dict[str, Any]:
         raise UsageError(f"no rule is called {name}")
     pressing = overview(it).rows[:JUDGED]
     ledger = it.store.part_of_ledger([r.id for r in pressing])
-    judged = []
-    for subject in pressing:
-        for one in of_authorization(subject.id, ledger, it.rules(), it.config.world, it.now):
-            if one.rule.name.value == name:
-                judged.append({"id": subject.id, "subject": subject.name, **judgment(one)})
+    judged = [
+        {"id": subject.id, "subject": subject.name, **judgment(one)}
+        for subject in pressing
+        for one in of_authorization(subject.id, ledger, it.rules(), it.config.world, it.now)
+        if one.rule.name.value == name
+    ]
     judged.sort(key=lambda j: (not j["fired"], j["failed"]))
     paged = pages(number, row["times"] or 0)
     effects = it.store.effects_page(PER_PAGE, paged["offset"], rule=name)
@@ -225,7 +227,7 @@ def health(it: Look) -> dict[str, Any]:
         live = None
     return {
         "accounts": accounts(it), "last": last, "rules_error": it.store.meta_get("rules_error") or "", "live": live,
-        "store_size": it.config.store.stat().st_size, "path": str(it.config.store), "counts": it.store.counted(),
+        "store_size": it.config.store.stat().st_size, "path": str(it.config.store), "messages": it.store.message_count(), "asked": sum(it.store.effect_counts().values()),
         "aside": it.store.put_aside_count(), "held": it.store.held_back(), "retention": it.config.retention,
         "late": bool(last) and (it.now - datetime.fromisoformat(last)).total_seconds() > 3600,
     }  # fmt: skip

@@ -13,7 +13,7 @@ from mailrules.ledger import silence
 from mailrules.mail.message import Message, RawMessage
 from mailrules.page.look import Look
 from mailrules.page.marks import Piece, marked
-from mailrules.page.model import dated_tasks, judgment, one
+from mailrules.page.model import dated_tasks, judgment, named_effects, one
 from mailrules.page.standing import overview
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def story(it: Look, name: str) -> dict[str, Any]:
         "mail": mail(it, str(newest["id"])) if newest else None, "quiet": quiet.days if quiet else None,
         "contradictions": [e for e in events if e["what"] == "contradiction" and str(e["at"]) > subject.settled_at],
         "tasks": dated_tasks(it, it.store.tasks_page(LINES, 0, status="open", names=names)),
-        "effects": it.store.effects_page(LINES, 0, names=names),
+        "effects": named_effects(it, it.store.effects_page(LINES, 0, names=names)),
         "judged": [judgment(j) for j in of_authorization(name, ledger, it.rules(), it.config.world, it.now)],
     }  # fmt: skip
 

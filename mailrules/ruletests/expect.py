@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from mailrules.effects import Effect
+from mailrules.effects import WORDS, Effect
 from mailrules.language.ast import Rule, Span
 from mailrules.language.story import Expectation, Test
 from mailrules.ruletests.run import KINDS, Run, title_of
@@ -97,7 +97,7 @@ def _wrong_effects(expected: Expectation, run: Run, claimed: set[str], rules: tu
 
 def _held_back(run: Run, rules: tuple[Rule, ...], what: str) -> tuple[str, ...]:
     """Return why rules held back, nearest miss first: those that do what is expected, then the fewest failed conditions."""
-    verb = {"task": "create task", "forward": "forward to"}.get(what, what)
+    verb = next(verb for kind, verb in WORDS.items() if kind == KINDS[what])
     ranked = []
     for rule in rules:
         held = run.held.get(rule.name.value)
@@ -154,7 +154,8 @@ def _described(effect: Effect, at: datetime, run: Run) -> str:
     words = [what]
     if what in ("notify", "forward"):
         words.append(("to " if what == "forward" else "") + effect.target)
-    words.append(f'"{title_of(effect) or effect.target}"')
+    named = title_of(effect) or effect.target
+    words += [f'"{named}"'] if named else []
     words += [f"due {effect.args['due']}"] if effect.args.get("due") else []
     why = {
         "missed": ", missed: a gap between polls passed over it",

@@ -30,7 +30,16 @@ ACCOUNT = "test"
 MAX_POLLS = 20_000
 UNCONDITIONAL = 99
 """Counted as failed conditions where a rule held back before it looked at any: no near miss."""
-KINDS = {"task": "create_task", "notify": "notify", "forward": "forward", "run": "run_script"}
+KINDS = {
+    "task": "create_task",
+    "notify": "notify",
+    "forward": "forward",
+    "run": "run_script",
+    "flag": "flag_mail",
+    "mark": "mark_mail",
+    "label": "label_mail",
+    "move": "move_mail",
+}
 BytesOf = Callable[[MailStep, str], bytes]
 _BY_THE_MINUTE = re.compile(r"\b(?:now|silent_for)\b")
 _AFTER_A_RUN = re.compile(r"\b(?:renewal|since_run)\b")

@@ -28,9 +28,7 @@ _ABSENT = re.compile(
     re.IGNORECASE,
 )
 
-_THROTTLED = re.compile(
-    r"\[(?:OVERQUOTA|THROTTLED)\b|throttl|back-?off|bandwidth|rate limit", re.IGNORECASE
-)
+_THROTTLED = re.compile(r"\[(?:OVERQUOTA|THROTTLED)\b|throttl|back-?off|bandwidth|rate limit", re.IGNORECASE)
 _SECONDS = re.compile(r"back-?off time: ?(\d{1,12}) milliseconds", re.IGNORECASE)
 QUARTER = 900.0
 """So many seconds an account is left alone whose server says that we come too often, and not for how long."""

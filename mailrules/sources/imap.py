@@ -10,18 +10,18 @@ import contextlib
 import imaplib
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import imapclient
-from imapclient.datetime_util import parse_to_datetime
+from imapclient.datetime_util import format_criteria_date, parse_to_datetime
 from imapclient.response_parser import gen_parsed_response, parse_response
 
 from mailrules import __version__
 from mailrules.errors import AuthError, ConfigError, TemporaryError
-from mailrules.mail.message import MessageKey
 from mailrules.sources.faults import Refused, absent, passing, words_of
+from mailrules.sources.imap_fetch import answers, instant
 from mailrules.sources.imap_types import (
     UNKNOWN_UIDNEXT,
     Header,
@@ -36,10 +36,14 @@ from mailrules.sources.imap_types import (
 from mailrules.sources.imap_wire import Deadline, Guarded, Wire, tls_context
 from mailrules.sources.sasl import MECHANISMS, Exchange
 
+if TYPE_CHECKING:
+    from mailrules.mail.message import MessageKey
+
 __all__ = ["Header", "ImapSession", "ImapSettings", "MailboxState", "Missing", "Unfetchable", "check_login"]
 
-HEADERS = "BODY.PEEK[HEADER.FIELDS (FROM SENDER SUBJECT DATE TO MESSAGE-ID CONTENT-TYPE AUTHENTICATION-RESULTS)]"
-HEADER_BATCH = 500
+HEADERS = "BODY.PEEK[HEADER.FIELDS (FROM SUBJECT MESSAGE-ID CONTENT-TYPE)]"
+"""What decides whether a message is a candidate, and what it was; the answer repeats every name for every message."""
+HEADER_BATCH = 1_000
 BODY_BATCH = 50
 BODY_BATCH_BYTES = 8_000_000
 IDENTITY = b'("name" "mailrules" "version" "%s")' % __version__.encode()
@@ -74,7 +78,7 @@ class _Client(imapclient.IMAPClient):  # type: ignore[misc]
                 name, pairs = parse_response([line])[:2]
                 known = next(n for q, n in quoted.items() if q == name or q.upper() == name.upper() == b"INBOX")
                 found[known] = {k.upper(): v for k, v in zip(pairs[::2], pairs[1::2], strict=True)}
-            except (ValueError, TypeError, AttributeError, StopIteration):
+            except (ValueError, TypeError, AttributeError, StopIteration, imapclient.exceptions.ProtocolError):
                 continue
         return found
 
@@ -171,6 +175,32 @@ class ImapSession(Guarded):
                     found.update(uid for uid, _ in self._fetch(window, "(UID)"))
         return sorted(uid for uid in found if uid > low)  # `n:*` names the last message even below n
 
+    def before(self, day: date) -> list[int]:
+        """Return the messages of the examined mailbox that came before a day, as its server counts days; [] if in doubt."""
+        everything: set[int] = set()
+        later: set[int] = set()
+        for window in windows(1, self._state):
+            with self._doing(f"searching {self._mailbox}"):
+                for found, words in ((everything, ()), (later, ("SINCE", format_criteria_date(day).decode()))):
+                    try:
+                        lines = self._open().uid_command("SEARCH", "UID", window, *words)
+                        found.update(int(word) for line in lines for word in line.split())
+                    except (ValueError, AttributeError):
+                        return []
+        return sorted(uid for uid in everything - later if uid < self._state.uidnext)
+
+    def arrivals(self, uids: Sequence[int]) -> list[datetime]:
+        """Return when messages came, of those that the server tells."""
+
+        def came(_: int, item: dict[bytes, Any]) -> datetime | None:
+            try:
+                found: datetime = parse_to_datetime(item[b"INTERNALDATE"], normalise=False)
+                return found.astimezone(UTC)
+            except (KeyError, ValueError, OverflowError, TypeError):
+                return None
+
+        return list(self._gather(list(uids), "(UID INTERNALDATE)", came).values())
+
     def headers(self, uids: Iterable[int]) -> Iterator[Header | Missing]:
         """Yield one answer for every UID asked for, ascending."""
         asked = sorted(set(uids))
@@ -227,7 +257,7 @@ class ImapSession(Guarded):
         if not isinstance(block, bytes) or not block or not isinstance(size, int) or not isinstance(date, bytes):
             return None
         try:
-            received: datetime = parse_to_datetime(date, normalise=False)
+            received: datetime = instant(date) or parse_to_datetime(date, normalise=False)
             return Header(key=self._key(uid), size=size, received_at=received.astimezone(UTC), block=block)
         except (ValueError, OverflowError):
             return None
@@ -258,8 +288,11 @@ class ImapSession(Guarded):
 
     def _fetch(self, uid_set: str, items: str) -> list[tuple[int, dict[bytes, Any]]]:
         """Return each FETCH response by the UID *in* it: one without a UID may be about any message, and is dropped."""
-        atoms = gen_parsed_response(self._open().uid_command("FETCH", uid_set, items))
-        found = []
+        data = self._open().uid_command("FETCH", uid_set, items)
+        found = answers(data)
+        if found is not None:
+            return found
+        atoms, found = gen_parsed_response(data), []
         for _, pairs in zip(atoms, atoms, strict=False):
             if isinstance(pairs, tuple) and len(pairs) % 2 == 0:
                 names = [name.upper() if isinstance(name, bytes) else b"" for name in pairs[::2]]
@@ -338,6 +371,8 @@ class ImapSession(Guarded):
             self._open().wire.together([b"ID " + IDENTITY])
 
     def _key(self, uid: int) -> MessageKey:
+        from mailrules.mail.message import MessageKey
+
         return MessageKey(
             account=self._settings.account, mailbox=self._mailbox, uidvalidity=self._state.uidvalidity, uid=uid
         )

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from mailrules.errors import TemporaryError
-from mailrules.mail.message import MessageKey
 from mailrules.sources.providers import PLAIN, Provider
+
+if TYPE_CHECKING:
+    from mailrules.mail.message import MessageKey
 
 SET_CHARACTERS = 4_000  # Dovecot refuses a line of 84 KB, others of 8 KB (RFC 7162 section 4 asks for 8,192)
 UNKNOWN_UIDNEXT = 2**32  # above every UID: a server that does not say UIDNEXT must be searched

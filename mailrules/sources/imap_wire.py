@@ -140,8 +140,9 @@ class Wire(imaplib.IMAP4):
 
     def _get_line(self) -> bytes:
         """Give a tagged answer without words the space that imaplib breaks on for want of (Gmail, Exchange)."""
-        line: bytes = super()._get_line()
-        return line + b" " if line.startswith(self.tagpre) and line.endswith((b" OK", b" NO", b" BAD")) else line
+        line: bytes = super()._get_line()  # type: ignore[misc]
+        mine: Any = self.tagpre  # typeshed calls it a str
+        return line + b" " if line.startswith(mine) and line.endswith((b" OK", b" NO", b" BAD")) else line
 
     def sign_in(self, exchange: Exchange, *, at_once: bool) -> None:
         """AUTHENTICATE, with the first answer in the same line where the server takes it (RFC 4959)."""

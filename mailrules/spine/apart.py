@@ -97,11 +97,11 @@ def main() -> None:
     task = json.loads(sys.stdin.buffer.readline())
     for name, value in task["limits"].items():
         limit(name, value)
-    from mailrules.mail.auth import Receiver
     from mailrules.mail.message import AuthVerdict, RawMessage
     from mailrules.pipeline import read
     from mailrules.ruleset import load
     from mailrules.shipped import grammar_text
+    from mailrules.world import Receiver
 
     rules = load([(path, text) for path, text in task["rules"]], grammar_text())
     raw = RawMessage(

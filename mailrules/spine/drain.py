@@ -9,19 +9,22 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mailrules.config import Config
 from mailrules.effects import Effect
 from mailrules.errors import UsageError
-from mailrules.secret import COMMANDS, secret
+from mailrules.secret import COMMANDS
 from mailrules.spine.breaker import DAY, held
 from mailrules.spine.intake import Clock
+from mailrules.spine.sending import chat_urls, smtp_settings
 from mailrules.store import Claim, Store
 from mailrules.world import AccountFacts
 
 if TYPE_CHECKING:
     from mailrules.ledger import Ledger, Observed
+    from mailrules.sources.imap_change import Changes
 
 _EXPIRES = re.compile(r"^expires: ([0-9]{4}-[0-9]{2}-[0-9]{2})\s*$", re.MULTILINE)
 """What a script that verifies may print on a line of its own."""
@@ -31,18 +34,12 @@ def drain(
     config: Config, store: Store, clock: Clock, only: Collection[str] | None = None
 ) -> list[tuple[str, str, str]]:
     """Perform what is due; a crash in between is seen by the next poll. `only` are keys: nothing else is touched then."""
-    from mailrules.actions import Services, SmtpSettings, backoff, perform
+    from mailrules.actions import Services, backoff, perform
 
-    smtp = config.smtp
-    settings = None
-    if smtp:
-        reference = smtp.password
-        settings = SmtpSettings(
-            host=smtp.host, port=smtp.port, tls=smtp.tls, user=smtp.user, sender=smtp.sender, timeout=smtp.timeout,
-            ca_file=smtp.ca_file,
-            secret=secret(reference, config.folder, "[smtp]") if reference else None,
-        )  # fmt: skip
-    services = Services(smtp=settings, content=store.content, sender=smtp.sender if smtp else "", own_id=store.own_id())
+    services = Services(
+        smtp=smtp_settings(config), chats=chat_urls(config), content=store.content, places=store.places,
+        sessions=partial(_changes, config), own_id=store.own_id(), sender=config.smtp.sender if config.smtp else "", language=lambda name: _language(config, name),
+    )  # fmt: skip
     performed: list[tuple[str, str, str]] = []
     store.abandoned()
     while claims := _claimed(config, store, clock(), only):
@@ -58,6 +55,20 @@ def drain(
                     why = f"{why}; {_verified(config, store, claim.effect, result.output, clock())}"
                 performed.append((claim.effect.action, claim.effect.target, why))
     return performed
+
+
+def _language(config: Config, account: str) -> str:
+    facts = config.world.accounts.get(account)
+    return facts.language if facts else config.language
+
+
+def _changes(config: Config, account: str) -> Changes:
+    """Return a connection to an account that may change its messages."""
+    from mailrules.sources.imap_change import Changes
+    from mailrules.spine.reaching import imap_settings, proof
+
+    reached = config.account(account)
+    return Changes(imap_settings(config, reached), proof(config, reached))
 
 
 def _claimed(config: Config, store: Store, now: datetime, only: Collection[str] | None) -> list[Claim]:

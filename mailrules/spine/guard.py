@@ -27,11 +27,11 @@ from mailrules.spine.apart import OUT_OF_MEMORY, from_json
 if TYPE_CHECKING:
     from types import FrameType
 
-    from mailrules.mail.auth import Receiver
     from mailrules.mail.message import AuthVerdict, RawMessage
     from mailrules.notices.notice import Trust
     from mailrules.pipeline import Reading
     from mailrules.ruleset import RuleSet
+    from mailrules.world import Receiver
 
 ORDINARY_BYTES = 3_000_000
 ORDINARY_HEADER = 200_000

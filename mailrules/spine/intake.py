@@ -15,11 +15,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from mailrules.config import Account, Config
 from mailrules.errors import MailrulesError, UnreadableError
-from mailrules.mail.message import MessageKey, RawMessage
 from mailrules.sources.imap import Header, ImapSession, Missing
 from mailrules.spine.live import Gate
-from mailrules.spine.mailboxes import Mailboxes
-from mailrules.spine.plan import Seen
+from mailrules.spine.mailboxes import Mailboxes, Seen
 from mailrules.spine.pool import away
 from mailrules.spine.reaching import reached
 from mailrules.store import Store
@@ -27,6 +25,7 @@ from mailrules.store import Store
 if TYPE_CHECKING:
     from mailrules.effects import Effect
     from mailrules.ledger import Event, Ledger
+    from mailrules.mail.message import MessageKey, RawMessage
     from mailrules.notices.candidates import Candidates
     from mailrules.notices.notice import Trust
     from mailrules.pipeline import Ingest, Reading
@@ -171,6 +170,8 @@ class Intake:
         self, account: Account, session: ImapSession, wanted: Mapping[int, tuple[Header, str]], report: Report
     ) -> None:
         """Fetch some messages and take them in: together those that were never tried, the others each alone."""
+        from mailrules.mail.message import RawMessage
+
         now = self.clock().isoformat()
         small = [uid for uid, (header, _) in wanted.items() if header.size <= self.config.max_message]
         fetched = await away(_all_of, session.bodies, small) if small else []

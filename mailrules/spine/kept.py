@@ -78,7 +78,9 @@ class Kept:
 
         from mailrules.language.plain import SHAPE, plain
 
-        body = json.dumps([SHAPE, plain((rules.definitions, rules.problems))], ensure_ascii=False, separators=(",", ":"))
+        body = json.dumps(
+            [SHAPE, plain((rules.definitions, rules.problems))], ensure_ascii=False, separators=(",", ":")
+        )
         with contextlib.suppress(OSError, UnicodeEncodeError):
             self.folder.mkdir(mode=0o700, exist_ok=True)
             if not _ours(os.lstat(self.folder), stat.S_ISDIR):
@@ -98,7 +100,9 @@ class Kept:
         with contextlib.suppress(OSError):
             if not _ours(os.lstat(self.folder), stat.S_ISDIR):
                 return b""
-            handle = os.open(self.folder / key, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+            handle = os.open(
+                self.folder / key, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+            )
             with os.fdopen(handle, "rb") as file:
                 info = os.fstat(file.fileno())
                 if _ours(info, stat.S_ISREG) and info.st_size <= LARGEST:

@@ -98,7 +98,9 @@ class Gate:
     def mails(self) -> list[str]:
         """Return the files that the tests of the rules name."""
         steps = ((path, step.path) for path, test in self.rules.tests for step in test.mails)
-        return sorted({str((self.config.folder / path).parent / step.value) for path, step in steps if step is not None})
+        return sorted(
+            {str((self.config.folder / path).parent / step.value) for path, step in steps if step is not None}
+        )
 
 
 def live_rules(config: Config, store: Store, now: str, *, keep: bool = False) -> tuple[RuleSet, ConfigError | None]:

@@ -7,21 +7,31 @@ May not live here: what a message says, reading the clock by itself, commands of
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+import json
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from typing import TypeVar
+from datetime import UTC, date, datetime, time, timedelta
 
 from mailrules.config import Account
 from mailrules.sources.imap import ImapSession, MailboxState
-from mailrules.sources.imap_types import UNKNOWN_UIDNEXT
-from mailrules.spine.plan import Seen
+from mailrules.sources.imap_types import UNKNOWN_UIDNEXT, members, ranges
 from mailrules.spine.pool import away
 from mailrules.store import Store
 
-S = TypeVar("S", bound=ImapSession)
 RELIST, RELIST_SOON = timedelta(days=1), timedelta(hours=1)
 """So often a mailbox is listed as a whole: a server may have left a message out."""
+NEWEST = 500
+"""Of so many messages that are to be passed over by a search, the date is looked at, too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """How far one mailbox was read."""
+
+    account: str
+    mailbox: str
+    uidvalidity: int
+    uid: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +43,20 @@ class Visit:
     low: int
     uids: tuple[int, ...]
     reached: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Passed:
+    """What was passed over in one mailbox: the day, and the messages that came before it."""
+
+    since: date
+    uidvalidity: int
+    count: int
+    sets: list[str]
+
+    @property
+    def uids(self) -> frozenset[int]:
+        return frozenset(uid for some in self.sets for uid in members(some))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,13 +105,54 @@ class Mailboxes:
             bound is None or bound.uidvalidity == state.uidvalidity
         ):  # why: in a renumbered mailbox a bound means nothing
             again = self.store.pending_uids(account.name, mailbox, state.uidvalidity)
+            before = await self._before(account, mailbox, state, session)
             new = await away(session.uids, low) if state.uidnext > low + 1 else []
+            new = [uid for uid in new if uid not in before]
             if bound is None and self._whole_is_due(account, mailbox, state, len(new)):
-                new = [*new, *await self._overlooked(account, mailbox, state, session)]
+                found = await self._overlooked(account, mailbox, state, session)
+                new += [uid for uid in found if uid not in before]
             last = state.uidnext - 1 if bound is None else bound.uid
             uids = sorted(uid for uid in {*again, *new} if uid <= last)
         reached = bound.uid if bound else max([low, *uids])
         return Visit(mailbox=mailbox, uidvalidity=state.uidvalidity, low=low, uids=tuple(uids), reached=reached)
+
+    async def _before(
+        self, account: Account, mailbox: str, state: MailboxState, session: ImapSession
+    ) -> Collection[int]:
+        """Return the messages that are passed over unseen, because they came before the day that a person named.
+
+        They are written down as a few ranges before anything else is: no whole listing brings them up again.
+        """
+        known = self._passed(account, mailbox)
+        if known is not None and 0 < known.uidvalidity == state.uidvalidity:
+            return known.uids
+        since = known.since if known else self.since
+        if since is None or (known is None and self.store.cursor(account.name, mailbox) is not None):
+            return ()
+        # why two days: a day of the server's may begin 26 hours before ours, from UTC-12 to UTC+14
+        uids = await away(session.before, since - timedelta(days=2))
+        newest = uids[-NEWEST:]
+        arrived = await away(session.arrivals, newest)
+        latest = datetime.combine(since - timedelta(days=1), time.min, UTC)
+        if len(arrived) != len(newest) or any(moment >= latest for moment in arrived):
+            uids = []  # why: a server whose search errs is not relied on; all is read then
+        now = self.clock().isoformat()
+        text = json.dumps([since.isoformat(), state.uidvalidity, len(uids), ranges(uids)])
+        self.store.meta_set(_since(account.name, mailbox), text, now)
+        return frozenset(uids)
+
+    def _passed(self, account: Account, mailbox: str) -> _Passed | None:
+        text = self.store.meta_get(_since(account.name, mailbox))
+        if text is None:
+            return None
+        since, uidvalidity, count, sets = json.loads(text)
+        return _Passed(date.fromisoformat(since), uidvalidity, count, sets)
+
+    def _known(self, account: Account, mailbox: str, uidvalidity: int) -> int:
+        """Return how many messages of a mailbox are accounted for."""
+        passed = self._passed(account, mailbox)
+        over = passed.count if passed and passed.uidvalidity == uidvalidity else 0
+        return over + self.store.known_places(account.name, mailbox, uidvalidity)
 
     def _low(self, account: Account, mailbox: str, state: MailboxState) -> int:
         """Return the UID up to which all was read; 0 where UIDs have changed, or mean nothing (no UIDVALIDITY)."""
@@ -111,7 +176,7 @@ class Mailboxes:
 
     def _remember(self, account: Account, mailbox: str, state: MailboxState) -> None:
         """Write down in which state a mailbox was when it was read, and whether it holds more than is known of it."""
-        known = self.store.known_places(account.name, mailbox, state.uidvalidity)
+        known = self._known(account, mailbox, state.uidvalidity)
         now = f"{state.uidvalidity} {state.uidnext} {state.exists} {state.modseq} {int(state.exists > known)}"
         if now != self.store.meta_get(_mark(account.name, mailbox)):
             self.store.meta_set(_mark(account.name, mailbox), now, self.clock().isoformat())
@@ -122,7 +187,7 @@ class Mailboxes:
         if last is None:
             self._whole_listed(account, mailbox)
             return False
-        known = self.store.known_places(account.name, mailbox, state.uidvalidity)
+        known = self._known(account, mailbox, state.uidvalidity)
         pause = RELIST_SOON if state.exists > known + new else RELIST
         return self.clock() - datetime.fromisoformat(last) >= pause
 
@@ -142,6 +207,10 @@ class Mailboxes:
 
 def _mark(account: str, mailbox: str) -> str:
     return f"state {account} {mailbox}"
+
+
+def _since(account: str, mailbox: str) -> str:
+    return f"since {account} {mailbox}"
 
 
 def _listed(account: str, mailbox: str) -> str:

@@ -26,21 +26,12 @@ from typing import TYPE_CHECKING, Any
 from mailrules.config import Config
 from mailrules.effects import Effect, changed, described
 from mailrules.errors import UsageError
+from mailrules.spine.mailboxes import Seen
 
 if TYPE_CHECKING:
     from mailrules.ledger import Event, Ledger
 
 VERSION = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """How far one mailbox was read."""
-
-    account: str
-    mailbox: str
-    uidvalidity: int
-    uid: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from mailrules.config import Account, Config
 from mailrules.errors import AuthError, TemporaryError
@@ -24,6 +24,8 @@ from mailrules.sources.faults import Refused, Throttled
 from mailrules.sources.imap import ImapSession, ImapSettings
 from mailrules.spine.pool import away
 from mailrules.store import Store
+
+S = TypeVar("S", bound=ImapSession)
 
 REFUSED = (timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1))
 """So long after the first, second and every later refused login in a row: providers lock who tries again and again."""
@@ -39,7 +41,7 @@ def imap_settings(config: Config, account: Account, budget: int = 0) -> ImapSett
     )  # fmt: skip
 
 
-def proof(config: Config, account: Account) -> Callable[[], str]:
+def proof(config: Config, account: Account, now: datetime | None = None) -> Callable[[], str]:
     """Return what fetches the password or the access token of an account."""
     if "oauth" not in account.password:
         return secret(account.password, config.folder, f"account {account.name}")
@@ -48,14 +50,22 @@ def proof(config: Config, account: Account) -> Callable[[], str]:
         # why here: only accounts that use it need it
         from mailrules.spine.tokens import access_token
 
-        return access_token(config, account.name)
+        return access_token(config, account.name, now)
 
     return token
 
 
-def session_of(config: Config, account: Account, budget: int = 0) -> ImapSession:
-    """Return the account's connection, not yet open."""
-    return ImapSession(imap_settings(config, account, budget), proof(config, account))
+@overload
+def session_of(config: Config, account: Account, *, now: datetime | None = None, budget: int = 0) -> ImapSession: ...
+@overload
+def session_of(
+    config: Config, account: Account, kind: type[S], *, now: datetime | None = None, budget: int = 0
+) -> S: ...
+def session_of(
+    config: Config, account: Account, kind: type[Any] = ImapSession, *, now: datetime | None = None, budget: int = 0
+) -> Any:
+    """Return the account's connection, not yet open; `kind` is what it is to be able to do."""
+    return kind(imap_settings(config, account, budget), proof(config, account, now))
 
 
 @asynccontextmanager
@@ -64,7 +74,7 @@ async def reached(
 ) -> AsyncIterator[ImapSession]:
     """Log in on entry and say good-bye on leaving, while other accounts go on; raises at once while it is to be left alone."""
     patience = Patience(config, store, account)
-    session = session_of(config, account, patience.budget(now()))
+    session = session_of(config, account, now=now(), budget=patience.budget(now()))
     await patience.hold(now())
     try:
         await away(session.__enter__)
@@ -92,10 +102,16 @@ class Patience:
 
     async def hold(self, now: datetime) -> None:
         """Raise, without any connection, while the server is to be left alone."""
+        who, most = f"account {self.account.name}", self.account.provider.daily_bytes
+        if 0 < most <= self._spent(now):
+            raise TemporaryError(
+                f"{who}: {most // 1_000_000} MB came today, which is near the provider's limit; the next try is at 00:00 UTC",
+                help="nothing is lost",
+            )
         wait = waiting(self.store, self.account.name, now)
         if wait is None:
             return
-        until, who = str(wait["until"])[:16].replace("T", " "), f"account {self.account.name}"
+        until = str(wait["until"])[:16].replace("T", " ")
         if wait["kind"] == "throttled":
             raise TemporaryError(
                 f"{who}: not asked before {until} UTC, as the server wants it: {wait['said']}", help="nothing is lost"
@@ -128,7 +144,7 @@ class Patience:
     def budget(self, now: datetime) -> int:
         """Return how many bytes may come today, 0 for any number."""
         most = self.account.provider.daily_bytes
-        return max(1, most - self._spent(now)) if most else 0
+        return most - self._spent(now) if most else 0
 
     def spend(self, received: int, now: datetime) -> None:
         """Write down what came, where the provider counts it."""

@@ -161,20 +161,10 @@ class Connection:
         if self._path is None:
             yield True
             return
-        from filelock import FileLock, Timeout
+        from mailrules.store.lock import locked
 
-        lock = FileLock(f"{self._path}.lock", timeout=0, mode=0o600)
-        try:
-            lock.acquire()
-        except Timeout:
-            yield False
-            return
-        except OSError as error:
-            raise TemporaryError(f"the lock {lock.lock_file} cannot be taken ({error.strerror or error})") from error
-        try:
-            yield True
-        finally:
-            lock.release()
+        with locked(self._path.with_name(f"{self._path.name}.lock")) as mine:
+            yield mine
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -10,10 +10,10 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from mailrules.mail.message import AuthVerdict
 from mailrules.store.database import Connection
 
 if TYPE_CHECKING:
+    from mailrules.mail.message import AuthVerdict
     from mailrules.pipeline import Reading
 
 SENDER, DEVELOPER = "sender", "developer"
@@ -48,6 +48,8 @@ class Senders(Connection):
 
     def verdict(self, digest: str) -> AuthVerdict | None:
         """Return what was found out about the sender of a message when it came."""
+        from mailrules.mail.message import AuthVerdict
+
         rows = self._rows("SELECT result, domain, reason FROM verdicts WHERE digest = ?", (digest,))
         return AuthVerdict(result=rows[0][0], domain=rows[0][1], reason=rows[0][2]) if rows else None
 

@@ -67,8 +67,8 @@ class Shown(Store):
         rows = self._rows(
             "SELECT id, digest, account, mailbox, subject, received_at, trust,"
             " json_extract(notices, '$[0].kind') AS kind, json_extract(notices, '$[0].status') AS status"
-            " FROM messages WHERE id IN (SELECT id FROM messages ORDER BY id DESC LIMIT ? OFFSET ?) ORDER BY id DESC",
-            (limit, offset),
+            " FROM messages WHERE id <= (SELECT max(id) FROM messages) - ? ORDER BY id DESC LIMIT ?",
+            (offset, limit),
         )
         return [dict(row) for row in rows]
 
@@ -118,17 +118,17 @@ class Shown(Store):
         )
         return {row["id"]: row["developer"] for row in rows}
 
-    def counted(self) -> dict[str, int]:
-        """Return how many there are: `messages`, `tasks` that are open, `asked` (effects), and effects by state."""
-        by_state = self._rows("SELECT state, count(*) FROM effects GROUP BY state")
-        tasks = self._rows("SELECT count(*) FROM tasks WHERE status = 'open'")
-        messages = self._rows("SELECT count(*) FROM messages")
-        states = {str(row[0]): int(row[1]) for row in by_state}
-        return {**states, "asked": sum(states.values()), "tasks": int(tasks[0][0]), "messages": int(messages[0][0])}
+    def effect_counts(self) -> dict[str, int]:
+        """Return how many effects are in each state."""
+        return {row[0]: row[1] for row in self._rows("SELECT state, count(*) FROM effects GROUP BY state")}
 
-    def tasks_done(self) -> int:
-        """Return how many tasks are done."""
-        return int(self._rows("SELECT count(*) FROM tasks WHERE status = 'done'")[0][0])
+    def task_count(self, status: str) -> int:
+        """Return how many tasks are in one status."""
+        return int(self._rows("SELECT count(*) FROM tasks WHERE status = ?", (status,))[0][0])
+
+    def message_count(self) -> int:
+        """Return how many messages were stored; none is ever removed, so the newest has their number."""
+        return int(self._rows("SELECT COALESCE(max(id), 0) FROM messages")[0][0])
 
     def fired(self) -> dict[str, dict[str, Any]]:
         """Return by rule: how much it has asked for (what a gap passed over not counted), and when last."""
@@ -136,6 +136,11 @@ class Shown(Store):
             "SELECT rule, sum(state <> 'missed') AS times, max(created) AS last FROM effects GROUP BY rule"
         )
         return {row["rule"]: {"times": row["times"], "last": row["last"]} for row in rows}
+
+    def changes(self) -> dict[str, tuple[int, str]]:
+        """Return by authorization how many lines its story has, and the instant of the newest."""
+        rows = self._rows("SELECT authorization, count(*), max(at) FROM events GROUP BY authorization")
+        return {row[0]: (row[1], row[2]) for row in rows}
 
     def put_aside(self, limit: int, offset: int) -> list[dict[str, Any]]:
         """Return the messages that were not taken in: put aside, unfetchable, or asked for in vain; newest first."""

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from mailrules.mail.message import MessageKey
 from mailrules.store.care import Care
 from mailrules.store.rows import (
     Cursor,
@@ -30,6 +29,7 @@ from mailrules.store.senders import Senders
 if TYPE_CHECKING:
     from mailrules.effects import Effect
     from mailrules.ledger import Ledger
+    from mailrules.mail.message import MessageKey
     from mailrules.pipeline import Ingest, Reading
 
 PATIENCE = 3
@@ -173,6 +173,16 @@ class Store(Care, Senders):
             (account, mailbox, uidvalidity, dumps(list(uids))),
         )
         return {row[0]: row[1] for row in rows}
+
+    def places(self, account: str, digest: str) -> list[MessageKey]:
+        """Return where in an account's mailboxes a stored message was read, newest first."""
+        from mailrules.mail.message import MessageKey
+
+        rows = self._rows(
+            "SELECT mailbox, uidvalidity, uid FROM places WHERE account = ? AND digest = ? AND status = 'stored' ORDER BY updated DESC",
+            (account, digest),
+        )
+        return [MessageKey(account=account, mailbox=r[0], uidvalidity=r[1], uid=r[2]) for r in rows]
 
     def begin_reading(self, keys: Iterable[MessageKey], now: str) -> None:
         """Write down that messages are about to be read: one that kills its reader is known by it afterwards."""

@@ -154,6 +154,8 @@ class Trial:
     crashes: int = 0
     killed: bool = False
     count: int = 0
+    broken: list[str] = field(default_factory=list)
+    """What the fault itself saw that must not be; the checker's sentences come after it."""
 
     @property
     def store(self) -> Path:
@@ -172,15 +174,15 @@ class Trial:
         return Running(asked["pid"], to, err, time.monotonic())
 
     def end(self, running: Running, limit: float = POLL_SECONDS, *, count: bool = True) -> Ended:
-        code = self.bench.zygote.ask(pid=running.pid, seconds=limit)["code"]
-        if code is None:
+        came = self.bench.zygote.ask(pid=running.pid, seconds=limit)
+        if came["code"] is None:
             os.kill(running.pid, signal.SIGKILL)
             self.bench.zygote.ask(pid=running.pid, seconds=10)
         out, err = (
             p.read_text(encoding="utf-8", errors="surrogateescape") if p.is_file() else ""
             for p in (running.out, running.err)
         )
-        ended = Ended(code, out, err, time.monotonic() - running.began, limit)
+        ended = Ended(came["code"], out, err, time.monotonic() - running.began, limit, came["memory"])
         if count:
             self.ends.append(ended)
         return ended
@@ -214,14 +216,21 @@ class Trial:
     def _waits(self) -> bool:
         """Tell whether something is still to be done: reads the store by itself."""
         try:
-            with contextlib.closing(sqlite3.connect(f"file:{self.store}?mode=ro", uri=True)) as store:
-                effects = store.execute(
-                    "SELECT count(*) FROM effects WHERE state IN ('planned', 'claimed')"
-                ).fetchone()[0]
-                places = store.execute("SELECT count(*) FROM places WHERE status = 'pending'").fetchone()[0]
+            effects = self.rows("SELECT 1 FROM effects WHERE state IN ('planned', 'claimed') LIMIT 1")
+            places = self.rows("SELECT 1 FROM places WHERE status = 'pending' LIMIT 1")
         except sqlite3.Error:
             return True
         return bool(effects or places) or self.ends[-1].code != 0
+
+    def expect(self, ended: Ended, *codes: int) -> None:
+        """Hold one poll to its exit code."""
+        if ended.code not in codes:
+            self.broken.append(f"I6 expected {codes}, was {ended.code}: {ended.err.strip()[-300:]}")
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Ask the store by plain SQL."""
+        with contextlib.closing(sqlite3.connect(f"file:{self.store}?mode=ro", uri=True)) as store:
+            return store.execute(query).fetchall()
 
     def log(self) -> list[str]:
         log = self.folder / "log"
@@ -249,7 +258,7 @@ class Trial:
     def verdict(self) -> list[str]:
         """Look at everything that is left, and forget the folder where all is well."""
         validity, listing = self.bench.mailbox.listing()
-        broken = check(
+        broken = self.broken + check(
             Evidence(
                 world=self.world, store=self.store, sent=list(self.bench.sink.sent), log=self.log(), listing=listing,
                 validity=validity, before=self.before, after=self.bench.mailbox.snapshot(), ends=self.ends,

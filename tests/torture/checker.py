@@ -19,6 +19,13 @@ from pathlib import Path
 from tests.torture.scenario import AGENCY, OFFICE, OWNER, RUNG, Case, World
 
 STDERR_LINES = 30
+MEMORY = 300
+MARK = "[unverified] "
+FIELDS = {
+    "from", "to", "subject", "date", "message-id", "mime-version", "content-type", "content-transfer-encoding", "auto-submitted",
+    "in-reply-to", "references", "x-auto-response-suppress", "precedence", "content-disposition", "reply-to",
+}  # fmt: skip
+"""The header fields that a mail of ours may have, beside those that begin with X-Mailrules."""
 DAY = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
 
 
@@ -32,13 +39,14 @@ class Sent:
 
 @dataclass(frozen=True)
 class Ended:
-    """How one process ended. `code` is None where it had to be ended after `seconds`."""
+    """How one process ended. `code` is None where it had to be ended after `seconds`; `memory`: the most it had, in MB."""
 
     code: int | None
     out: str
     err: str
     seconds: float
     limit: float = 60.0
+    memory: int = 0
 
 
 @dataclass
@@ -46,7 +54,8 @@ class Evidence:
     """What is left. `crashes`: how often a poll was ended or a hand-over cut, so that a mail may have gone out twice.
 
     `killed`: scripts may be in doubt. `may_fail`: what was refused for good may have failed. `may_pend`: a mail may wait.
-    `loose`: bad mail is in the mailbox, of which tasks may come that name no developer and no date but those announced.
+    `loose`: other mail is in the mailbox, of which tasks may come: of "days", with no date but those announced; "marked",
+    marked as unverified; "any". Scripts and mail to the outside may never come of it.
     """
 
     world: World
@@ -62,7 +71,7 @@ class Evidence:
     killed: bool = False
     may_fail: bool = False
     may_pend: bool = False
-    loose: bool = False
+    loose: str = ""
     codes: frozenset[int] = frozenset({0, 3, 75})
     secret: bytes = b""
     left: Sequence[str] = ()
@@ -103,6 +112,8 @@ def _ends(found: Evidence) -> Iterator[str]:
             yield f"I6 a bug was met: {ended.err.strip()[-300:]}"
         if "Traceback" in ended.err + ended.out:
             yield f"I6 a traceback was shown: {ended.err.strip()[-300:]}"
+        if ended.memory > MEMORY:
+            yield f"I7 a poll took {ended.memory} MB, allowed are {MEMORY}"
         if len(ended.err.splitlines()) > STDERR_LINES:
             yield f"I6 {len(ended.err.splitlines())} lines on stderr: {ended.err[:200]}"
         if found.secret and found.secret in (ended.err + ended.out).encode("utf-8", "surrogateescape"):
@@ -179,12 +190,15 @@ def _done(found: Evidence, store: sqlite3.Connection) -> Iterator[str]:
 def _tasks(found: Evidence, titles: Sequence[str]) -> Iterator[str]:
     left = Counter(titles)
     for title in [*(case.title for case in found.world.cases), *found.world.others]:
-        fitting = [t for t in left if t.removeprefix("[unverified] ") == title]
+        fitting = [t for t in left if t.removeprefix(MARK) == title]
         count = sum(left.pop(t) for t in fitting)
         if count != 1:
             yield f"{'I2 twice' if count else 'I3 lost'}: task `{title}` was made {count} times"
     for title, count in left.items():
-        if not found.loose or _invented(found.world, title):
+        allowed = {
+            "": False, "days": not _invented(found.world, title), "marked": title.startswith(MARK), "any": True
+        }[found.loose]  # fmt: skip
+        if not allowed:
             yield f"I2 unasked: {count} tasks `{title}`"
 
 
@@ -200,6 +214,10 @@ def _mails(found: Evidence) -> Iterator[str]:
     for sent in found.sent:
         if not set(sent.recipients) <= {OWNER, AGENCY, OFFICE}:
             yield f"I2 unasked: a mail to {sent.recipients}"
+    for _, mail in read:
+        for name in mail.keys():  # noqa: SIM118 - a mail has a field as often as it has it
+            if name.lower() not in FIELDS and not name.lower().startswith("x-mailrules"):
+                yield f"I2 unasked: a mail of ours has the field {name}: {str(mail[name])[:80]}"
     for case in found.world.cases:
         owner = [(s, name) for s, name, text in texts if OWNER in s.recipients and case.told in text]
         yield from _counted(found, f"the notification of {case.developer}", owner, wanted=True)

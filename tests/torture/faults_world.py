@@ -1,6 +1,6 @@
-"""Faults of the world around a poll: the mailbox, rules, configuration, clock, environment, scripts, and bad mail.
+"""Faults of the world around a poll: the mailbox, rules, configuration, clock, environment, scripts.
 
-In: a Trial and a point. Out: what the fault left. May not live here: the process, the disk, the network.
+In: a Trial and a point. Out: what the fault left. May not live here: the process, the disk, the network, bad mail.
 """
 
 from __future__ import annotations
@@ -8,19 +8,17 @@ from __future__ import annotations
 import dataclasses
 import os
 import random
-import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from tests.servers import dovecot_available
 from tests.torture.bench import ROOT, Trial
 from tests.torture.checker import Ended
 from tests.torture.fault import Fault, Point
-from tests.torture.faults_process import assert_code
-from tests.torture.scenario import Case, Mail, lookalike, notice
+from tests.torture.scenario import Mail, notice
 from tests.torture.servers import Order, has
 
 
@@ -160,7 +158,7 @@ def broken_rules(trial: Trial, point: Point) -> None:
     rules.write_text(BROKEN_RULES[n], encoding="utf-8")
     trial.codes |= {78}
     ended = trial.poll()
-    assert_code(trial, ended, 78)
+    trial.expect(ended, 78)
     if when == "gone":
         rules.unlink()
         trial.poll()
@@ -261,7 +259,7 @@ ENVIRONMENTS: tuple[tuple[str, dict[str, str], tuple[int, ...], list[str]], ...]
 
 def strange(trial: Trial, point: Point) -> None:
     _, environment, closed, command = ENVIRONMENTS[point[0]]
-    assert_code(trial, real(trial, command, environment, closed), 0)
+    trial.expect(real(trial, command, environment, closed), 0)
 
 
 # --- scripts ------------------------------------------------------------------------------------------------------------
@@ -332,129 +330,8 @@ def script_gone(trial: Trial, point: Point) -> None:
     trial.poll()
     trial.folder.chmod(0o755)
     if point[0] in ("world-writable", "writable folder", "somebody else's") and trial.log():
-        assert_code(trial, trial.ends[-1])
+        trial.expect(trial.ends[-1])
 
-
-# --- bad mail -------------------------------------------------------------------------------------------------------------
-
-
-def bad_mails(trial: Trial, mails: list[bytes]) -> None:
-    """Put bad mail among the good; what is sound must come through, and nothing may be invented from what is not."""
-    for content in mails:
-        # why: Dovecot gives a line end alone as two bytes, and a NUL as another byte
-        trial.bench.mailbox.add((re.sub(rb"\r\n|\r|\n", b"\r\n", content.replace(b"\0", b"?")), now_of(trial)))
-    looked_anew(trial)
-    trial.allow["loose"] = True
-    trial.poll(limit=120)
-
-
-def cut_mails(trial: Trial, point: Point) -> None:
-    chosen = trial.world.notices[point[0] % len(trial.world.notices)]
-    step = max(1, len(chosen) // 40)
-    start = point[1] % step
-    bad_mails(trial, [chosen[:n] for n in range(start, len(chosen), step)])
-
-
-def mutated(trial: Trial, point: Point) -> None:
-    """Bytes of mails are flipped, doubled, dropped, exchanged; never a digit for a digit, which would be another date."""
-    chance = random.Random(point[0])
-    made = []
-    for _ in range(30):
-        content = bytearray(chance.choice(trial.world.mails)[0])
-        for _ in range(chance.choice((1, 3, 20))):
-            at = chance.randrange(len(content))
-            match chance.randrange(4):
-                case 0:
-                    content[at] = chance.choice(b"\r\n\t =<>\"'():;,\\@?_-.\x80\xff\x1b")
-                case 1:
-                    del content[at : at + chance.choice((1, 5, 50))]
-                case 2:
-                    content[at:at] = content[at : at + chance.choice((5, 50, 500))]
-                case _:
-                    content[at:at] = bytes(chance.choices(b'\r\n;"(<=\xe2\x80\xae', k=chance.choice((1, 10, 1000))))
-        made.append(bytes(content))
-    bad_mails(trial, [m for m in made if m])
-
-
-def deep(levels: int) -> bytes:
-    opened = b"".join(b'Content-Type: multipart/mixed; boundary="b%d"\r\n\r\n--b%d\r\n' % (n, n) for n in range(levels))
-    return b"From: a@b.example\r\nSubject: deep\r\n" + opened + b"\r\nx\r\n"
-
-
-HEAD = b"From: a@b.example\r\nSubject: costly\r\n"
-COSTLY: Mapping[str, Callable[[], bytes]] = {
-    "semicolons": lambda: HEAD + b"Content-Type: text/plain" + b";" * 80_000 + b"\r\n\r\nx",
-    "dots in From": lambda: b"From: " + b"." * 80_000 + b"\r\nSubject: x\r\n\r\nx",
-    "brackets in From": lambda: b"From: " + b"(" * 50_000 + b"\r\nSubject: x\r\n\r\nx",
-    "many addresses": lambda: b"From: a@b.example\r\nTo: " + b"a@b.example, " * 50_000 + b"\r\n\r\nx",
-    "many header fields": lambda: HEAD + b"X-Y: z\r\n" * 100_000 + b"\r\nx",
-    "one huge field": lambda: HEAD + b"X-Y: " + b"z" * 3_000_000 + b"\r\n\r\nx",
-    "many parts": lambda: (
-        HEAD + b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n' + b"--b\r\n\r\n\r\n" * 100_000 + b"--b--\r\n"
-    ),
-    "deep": lambda: deep(5000),
-    "nested mails": lambda: HEAD + b"Content-Type: message/rfc822\r\n\r\n" * 5000 + b"\r\nx",
-    "RFC 2231": lambda: (
-        HEAD + b"Content-Type: text/plain" + b"".join(b";\r\n a*%d=x" % n for n in range(20_000)) + b"\r\n\r\nx"
-    ),
-    "RFC 2047": lambda: b"From: a@b.example\r\nSubject: " + b"=?utf-8?q?=41?= " * 30_000 + b"\r\n\r\nx",
-    "tags": lambda: HEAD + b"Content-Type: text/html\r\n\r\n" + b"<div>" * 200_000,
-    "tables": lambda: HEAD + b"Content-Type: text/html\r\n\r\n" + b"<table><tr><td>" * 30_000 + b"x",
-    "entities": lambda: HEAD + b"Content-Type: text/html\r\n\r\n" + b"&lt;&#x41;" * 300_000,
-    "one long line": lambda: HEAD + b"\r\n" + b"Developer ID: " * 300_000,
-    "many dates": lambda: HEAD + b"\r\n" + b"expire on 2024-04-10\r\n" * 100_000,
-    "base64": lambda: HEAD + b"Content-Transfer-Encoding: base64\r\n\r\n" + b"QUJD\r\n" * 500_000,
-    "24 MB": lambda: HEAD + b"\r\n" + b"x" * 70 + (b"\r\n" + b"x" * 70) * 333_000,
-    "27 MB": lambda: HEAD + b"\r\n" + b"x" * 70 + (b"\r\n" + b"x" * 70) * 375_000,
-}
-
-
-def costly(trial: Trial, point: Point) -> None:
-    trial.allow["may_pend"] = True
-    bad_mails(trial, [COSTLY[point[0]]()])
-
-
-def tricks(trial: Trial, point: Point) -> None:
-    """Notices of somebody else: only a marked task may come of them, never a mail outside, never a script."""
-    n, how = point
-    trap = Case(f"Trap Maker {n}", f"9998887776{n:02d}", trial.world.today + timedelta(days=25), proven=False)
-    content, moment = notice(trap, "plain", 25)
-    sender = b"From: Amazon Seller Central <seller-notification@amazon.com>"
-    made = {
-        "look-alike": lambda: content.replace(b"@amazon.com", b"@arnazon.com"),
-        "stamped look-alike": lambda: (
-            b"Authentication-Results: mx.shop.example; dmarc=pass header.from=arnazon.com\r\n"
-            + content.replace(b"@amazon.com", b"@arnazon.com")
-        ),
-        "two From": lambda: content.replace(sender, sender + b"\r\nFrom: x@evil.example"),
-        "two addresses": lambda: content.replace(b"<seller", b"<x@evil.example>, <seller"),
-        "foreign stamp": lambda: (
-            b"Authentication-Results: mx.evil.example; dmarc=pass header.from=amazon.com\r\n" + content
-        ),
-        "stamp below": lambda: (
-            b"Authentication-Results: mx.shop.example; dmarc=fail header.from=amazon.com\r\n"
-            b"Authentication-Results: mx.shop.example; dmarc=pass header.from=amazon.com\r\n" + content
-        ),
-        "in a comment": lambda: (
-            b"Authentication-Results: mx.shop.example; dmarc=fail (dmarc=pass) header.from=amazon.com\r\n" + content
-        ),
-        "other domain": lambda: (
-            b"Authentication-Results: mx.shop.example; dmarc=pass header.from=evil.example\r\n" + content
-        ),
-        "display name": lambda: content.replace(sender, b'From: "seller-notification@amazon.com" <x@evil.example>'),
-        "unknown developer": lambda: (
-            b"Authentication-Results: mx.shop.example; dmarc=pass header.from=amazon.com\r\n" + content
-        ),
-        "lookalike domain": lambda: lookalike(trial.world.today)[0],
-    }[how]()
-    bad_mails(trial, [made])
-    del moment
-
-
-TRICKS = (
-    "look-alike", "stamped look-alike", "two From", "two addresses", "foreign stamp", "stamp below", "in a comment", "other domain",
-    "display name", "unknown developer", "lookalike domain",
-)  # fmt: skip
 
 FAULTS = (
     Fault(name="renumbered", row="F15", world="house", inject=renumber, changes_mailbox=True,
@@ -482,10 +359,4 @@ FAULTS = (
     Fault(name="no-script", row="F24", world="small", inject=script_gone,
           points=lambda _: [(w,) for w in ("missing", "not executable", "world-writable", "writable folder", "folder",
                                            "no program", "no interpreter", "somebody else's")]),
-    Fault(name="cut-mail", row="B03", world="house", inject=cut_mails, changes_mailbox=True,
-          points=lambda b: [(m, n) for m in range(len(b.world.notices)) for n in range(40)]),
-    Fault(name="mutated", row="B02+B04", world="house", inject=mutated, changes_mailbox=True, points=lambda _: [(n,) for n in range(2000)]),
-    Fault(name="costly", row="B15+F25", world="small", inject=costly, changes_mailbox=True, points=lambda _: [(name,) for name in COSTLY]),
-    Fault(name="tricks", row="B07+B09", world="small", inject=tricks, changes_mailbox=True,
-          points=lambda _: [(n, how) for n, how in enumerate(TRICKS)]),
 )  # fmt: skip

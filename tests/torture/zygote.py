@@ -90,14 +90,15 @@ def later(config: str, seconds: float) -> NoReturn:
     sys.exit(outcome.exit_code)
 
 
-def wait(pid: int, seconds: float) -> int | None:
+def wait(pid: int, seconds: float) -> dict[str, Any]:
+    """Return how a process ended (None: it has not), and the most memory it had, in megabytes."""
     end = time.monotonic() + seconds
     while True:
-        found, status = os.waitpid(pid, os.WNOHANG)
+        found, status, used = os.wait4(pid, os.WNOHANG)
         if found:
-            return os.waitstatus_to_exitcode(status)
+            return {"code": os.waitstatus_to_exitcode(status), "memory": used.ru_maxrss // 1024}
         if time.monotonic() > end:
-            return None
+            return {"code": None, "memory": 0}
         time.sleep(0.002)
 
 
@@ -106,7 +107,7 @@ def main() -> None:
     for line in sys.stdin:
         order = json.loads(line)
         if "pid" in order:
-            answer: dict[str, Any] = {"code": wait(order["pid"], order["seconds"])}
+            answer = wait(order["pid"], order["seconds"])
         elif "warm" in order:
             warm(order["warm"])
             answer = {}

@@ -35,8 +35,15 @@ _ALIKE = {
     "create task": ("task", "todo", "make", "add", "open", "ticket", "create", "remember", "new"),
     "run": ("exec", "execute", "start", "call", "script", "launch", "invoke"),
     "forward to": ("redirect", "resend", "forward", "pass", "share"),
+    "move mail to": ("move", "archive", "file", "put"),
+    "flag mail": ("flag", "star"),
+    "mark mail": ("mark", "keyword"),
+    "label mail": ("label", "tag"),
 }
 """Verbs that people bring along, and the actions they mean."""
+_ASKED = {"script": "which script", "keyword": "which keyword", "label": "which label", "mailbox": "where"}
+_NAMED = {"script": '"renew"', "keyword": '"$Renewal"', "label": '"Renewals"', "mailbox": '"Done"'}
+_KEYWORD = re.compile(r"[A-Za-z0-9$][A-Za-z0-9$_.-]*")
 
 
 def template_names(template: str) -> list[str]:
@@ -172,7 +179,7 @@ def _action(
         session.say(
             "E021",
             span,
-            f"`{resolved.verb}` does not say {'which script' if word.target == 'script' else 'to whom'}",
+            f"`{resolved.verb}` does not say {_ASKED.get(word.target, 'to whom')}",
             f"write {_example(word, resolved)}",
         )
     if word.takes_text == "required" and resolved.text is None:
@@ -257,8 +264,10 @@ def _too_much(session: Session, word: Name | Text, verb: str) -> None:
 
 def _example(word: ActionType, call: ActionCall) -> str:
     """Return how an action is written, with what its author has given already."""
-    if word.target == "script":
-        return f'{call.verb} "renew"'
+    if word.target in _NAMED:
+        return f"{call.verb} {_NAMED[word.target]}"
+    if word.takes_text == "no":
+        return call.verb
     text = call.text or next((w for w in call.words if isinstance(w, Text)), None)
     shown = f'"{text.value}"' if text else '"{{ developer }} lapses on {{ expires }}"'
     if not word.target:
@@ -275,6 +284,8 @@ def _target(session: Session, call: ActionCall, kind: str) -> None:
         return
     if kind == "script":
         _known(session, target, session.words.scripts, "script", "scripts")
+    elif kind in _NAMED:
+        _mail_word(session, target, kind)
     elif isinstance(target, Name):
         _person(session, target)
     elif target.value.count("@") != 1 or any(c.isspace() for c in target.value):
@@ -286,6 +297,19 @@ def _target(session: Session, call: ActionCall, kind: str) -> None:
             if target.value.isidentifier()
             else 'write one address, such as "ops@shop.example"',
         )
+
+
+def _mail_word(session: Session, target: Name | Text, kind: str) -> None:
+    """Check the name of a mailbox, a label or a keyword."""
+    if isinstance(target, Name):
+        session.say("E022", target.span, f"a {kind} stands in quotes", f'write "{target.value}"')
+    elif not target.value.strip() or not target.value.isprintable():
+        session.say("E022", target.span, f"this is no name of a {kind}", f"write a name, such as {_NAMED[kind]}")
+    elif kind == "keyword" and not _KEYWORD.fullmatch(target.value):
+        session.say(
+            "E022", target.span, f"`{target.value}` is no keyword: a server takes one word of plain letters and digits",
+            f"write one such as {_NAMED[kind]}",
+        )  # fmt: skip
 
 
 def _person(session: Session, target: Name) -> None:

@@ -22,7 +22,19 @@ _EXPECTED_ELSEWHERE = {
     "tasks": "task",
     "state": "authorization",
 }
-EXPECTED = ("task", "notify", "forward", "run", "authorization", "notice", "nothing else")
+EXPECTED = (
+    "task",
+    "notify",
+    "forward",
+    "run",
+    "flag",
+    "mark",
+    "label",
+    "move",
+    "authorization",
+    "notice",
+    "nothing else",
+)
 
 
 def _columns_used(test: Test) -> Iterator[tuple[Span, str]]:

@@ -28,7 +28,10 @@ from mailrules.language.checks.session import Session
 from mailrules.language.checks.types import demanded_trust
 from mailrules.language.definitions import Definitions
 
-_EXPECTED = {"create task": "task", "notify": "notify", "forward to": "forward", "run": "run"}
+_EXPECTED = {
+    "create task": "task", "notify": "notify", "forward to": "forward", "run": "run", "flag mail": "flag",
+    "mark mail": "mark", "label mail": "label", "move mail to": "move",
+}  # fmt: skip
 _DEADLINE = re.compile(r"\{[{%].*\b(?:expires|days_left)\b.*[%}]\}", re.DOTALL)
 _SHOWN = {"minutes": 1 / 1440, "hours": 1 / 24, "days": 1, "weeks": 7}
 

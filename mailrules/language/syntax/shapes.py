@@ -52,6 +52,10 @@ SHAPES: dict[str, dict[str, str]] = {
         "notify": 'notify owner "{{ developer }} lapses on {{ expires }}"',
         "forward": "forward to owner",
         "run": 'run "renew", settle within 24 hours',
+        "flag": "flag mail",
+        "mark": 'mark mail "$Renewal"',
+        "label": 'label mail "Renewals"',
+        "move": 'move mail to "Done"',
     },
     "test": {
         "timezone": 'timezone "Asia/Tokyo"',
@@ -163,7 +167,7 @@ PHRASES = _rows(
     (r"^(\w+) ?\+ ?([0-9]+ (?:day|week)s?)(?= ?:)", r"`\g<0>` is no day of a rung", r"write \2 after \1"),
     (r"\bdue (\w+) ?- ?([0-9]+ (?:day|week)s?)", r"`\g<0>` is no day", r"write due \2 before \1"),
     (r"\bdue (?:on|by|in|at)\b.*", r"`\g<0>` is no day", "write `due 7 days before expires`, or `due expires`"),
-    (r"^(create task|notify|forward to|run|on|when|while|expect|mail from|renew at|subject|line|says|description|owner|runbook|timezone|refuse) ?:", r"the `:` after `\1` has no meaning", "delete the `:`"),
+    (r"^(create task|notify|forward to|run|flag mail|mark mail|label mail|move mail to|on|when|while|expect|mail from|renew at|subject|line|says|description|owner|runbook|timezone|refuse) ?:", r"the `:` after `\1` has no meaning", "delete the `:`"),
 )  # fmt: skip
 """What stands in a row that cannot be read, what to say of it, and the edit. The first that is found is told."""
 
@@ -171,5 +175,5 @@ ASSIGNED = _rows(
     (r"(?<![=<>!])=(?!=)", "`=` only gives a value to the name of a `let`", "to compare, write `is`"),
 )
 RUNG_WITHOUT_COLON = re.compile(
-    r"^((?:[0-9]+ \w+|\w+) (?:before|after) [\w.]+|at [\w.]+|every [0-9]+ \w+(?: doubling)?(?: from [\w. ]*?(?:before |after )?[\w.]+)?(?: at most [0-9]+ times?)?) (?=create|notify|forward|run)"
+    r"^((?:[0-9]+ \w+|\w+) (?:before|after) [\w.]+|at [\w.]+|every [0-9]+ \w+(?: doubling)?(?: from [\w. ]*?(?:before |after )?[\w.]+)?(?: at most [0-9]+ times?)?) (?=create|notify|forward|run|flag|mark|label|move)"
 )

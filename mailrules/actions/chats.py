@@ -1,0 +1,89 @@
+"""Notifications to chats (Slack, Teams, Telegram, LINE, WeCom, DingTalk, Feishu, ntfy and the rest that Apprise knows).
+
+In: notify effects to one chat, and what fetches its address. Out: Outcome. The only importer of apprise.
+May not live here: which chats there are. An address comes from the configuration alone, never from a mail or a rule.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Mapping, Sequence
+from urllib.parse import urlsplit
+
+from mailrules.actions.notify import together
+from mailrules.effects import Effect, Outcome
+from mailrules.redact import redacted, remember
+
+REFUSED = ("file", "syslog", "dbus", "qt", "kde", "gnome", "glib", "macosx", "windows", "exec", "mailto", "mailtos")
+"""What is no chat: it would act on this machine, or is mail, which has its own way."""
+_CALL = re.compile("@(?=everyone|here|channel|all|所有人)", re.IGNORECASE)
+SECONDS = 20.0
+LONGEST = 4_000
+"""Characters of one message; services cut off, split or refuse what is longer."""
+
+
+def to_chat(
+    effects: Sequence[Effect], name: str, chats: Mapping[str, Callable[[], str]], language: str
+) -> Outcome:
+    """Send one message for one effect or a batch of them."""
+    fetch = chats.get(name)
+    if fetch is None:
+        return Outcome(result="failed", why=f"there is no [chats.{name}] in mailrules.toml")
+    try:
+        import apprise
+    except ImportError:
+        return Outcome(result="failed", why="writing to chats needs `pip install 'mailrules[notify]'`")
+    url = fetch().strip()
+    remember(url)
+    scheme = urlsplit(url).scheme.lower()
+    if scheme in REFUSED:
+        return Outcome(result="failed", why=f"[chats.{name}]: `{scheme}:` is no chat")
+    service = apprise.Apprise.instantiate(
+        url, asset=apprise.AppriseAsset(secure_logging=True, async_mode=False), suppress_exceptions=True
+    )
+    if service is None:
+        return Outcome(result="failed", why=f"[chats.{name}]: Apprise knows no address of this form; look at its documentation")
+    _remember_parts(url)
+    service.socket_connect_timeout = service.socket_read_timeout = SECONDS
+    subject, text = together(effects, language)
+    said = _Said()
+    logger = logging.getLogger("apprise")
+    logger.addHandler(said)
+    logger.propagate = False
+    try:
+        sent = service.notify(body=_harmless(text), title=_harmless(subject), notify_type=apprise.NotifyType.WARNING)
+    finally:
+        logger.removeHandler(said)
+    if sent:
+        return Outcome(result="done", why=f"sent to the chat {name}")
+    why = f"the chat {name} did not take it{': ' if said.lines else ''}{'; '.join(said.lines[:3])}"
+    return Outcome(result="failed" if said.final else "retry", why=redacted(why))
+
+
+def _harmless(text: str) -> str:
+    """Return a text that calls nobody and links nothing: a mail may say `<!channel>` or `@everyone`."""
+    text = text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+    return _CALL.sub("＠", text.replace("<", "‹").replace(">", "›"))
+
+
+def _remember_parts(url: str) -> None:
+    """Let no piece of an address that may be a token be shown, should a service name it in what it says."""
+    parts = urlsplit(url)
+    for piece in (parts.password, *parts.path.split("/"), *parts.query.replace("=", "&").split("&")):
+        if piece and len(piece) >= 12:
+            remember(piece)
+
+
+class _Said(logging.Handler):
+    """Collects what Apprise says went wrong; `final` where trying again cannot help."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: list[str] = []
+        self.final = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = record.getMessage()
+        self.lines.append(line[:300])
+        self.final = self.final or any(f"error={code}" in line for code in (400, 401, 403, 404, 405, 410, 413, 422))

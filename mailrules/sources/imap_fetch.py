@@ -1,0 +1,64 @@
+"""Answers to FETCH read quickly: exactly the forms that we ask for; whatever looks different is the library's to read.
+
+In: what imaplib hands over for one FETCH. Out: (UID, items by name) of each answer, or None where one is of another form.
+May not live here: commands, what an item means. The bytes are a stranger's: what is accepted here is read as the library
+reads it, and a test holds the two side by side.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+Items = dict[bytes, Any]
+_PAIR = rb'(?:UID|RFC822\.SIZE) [0-9]{1,15}|INTERNALDATE "[^"\\\r\n]{1,60}"'
+_ANSWER = re.compile(
+    rb"[0-9]{1,15} \(((?:(?:"
+    + _PAIR
+    + rb") ?)*)(?:(?<= )(BODY\[[A-Z. ()\-]{0,200}\](?:<[0-9]{1,15}>)?) \{([0-9]{1,15})\}|(?<! )\))"
+)
+_EACH = re.compile(rb'([A-Z0-9.]+) (?:([0-9]+)|"([^"]*)")')
+_DATE = re.compile(
+    rb"([ 0-3][0-9])-([A-Z][a-z]{2})-([0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) ([+-])([0-9]{2})([0-9]{2})"
+)
+_MONTHS = {
+    name: number
+    for number, name in enumerate(b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)
+}  # fmt: skip
+
+
+def answers(data: Sequence[Any]) -> list[tuple[int, Items]] | None:
+    """Return what each answer says, in their order; those without a UID are left out. None: ask the library."""
+    found: list[tuple[int, Items]] = []
+    at = 0
+    while at < len(data):
+        line, literal = data[at] if isinstance(data[at], tuple) else (data[at], None)
+        match = _ANSWER.fullmatch(line)
+        if match is None or (match[2] is None) != (literal is None):
+            return None
+        items: Items = {name: int(number) if number else text for name, number, text in _EACH.findall(match[1])}
+        if literal is not None:
+            if int(match[3]) != len(literal) or at + 1 == len(data) or data[at + 1] != b")":
+                return None
+            items[match[2]] = literal
+            at += 1
+        at += 1
+        if b"UID" in items:
+            found.append((items[b"UID"], items))
+    return found
+
+
+def instant(written: bytes) -> datetime | None:
+    """Return an INTERNALDATE in UTC; None where it is not written as RFC 9051 section 9 has it."""
+    match = _DATE.fullmatch(written)
+    if match is None or match[2] not in _MONTHS:
+        return None
+    day, _, year, hour, minute, second, _, hours, minutes = match.groups()
+    offset = timedelta(hours=int(hours), minutes=int(minutes))
+    try:
+        told = datetime(int(year), _MONTHS[match[2]], int(day), int(hour), int(minute), int(second), tzinfo=UTC)
+        return told + offset if match[7] == b"-" else told - offset
+    except (ValueError, OverflowError):
+        return None
