@@ -20,6 +20,7 @@ PARTS = (
     ("bench.first_run", ("P3", "P4", "P5")),
     ("bench.one_notice", ("P6",)),
     ("bench.many_rules", ("P7",)),
+    ("bench.storing", ("P10",)),
     ("bench.hostile", ("P11",)),
 )  # fmt: skip
 

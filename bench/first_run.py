@@ -76,9 +76,9 @@ class Home:
             raise RuntimeError(f"mailrules {words[0]} ended with {done.returncode}: {done.stdout}{done.stderr}")
 
     def forget(self) -> None:
-        """Make the next poll the first one again."""
-        for path in self.folder.glob("store.db*"):
-            path.unlink()
+        """Make the next poll the first one again; only the checked rules stay, which are no memory of mail."""
+        for name in ("store.db", "store.db-wal", "store.db-shm"):
+            (self.folder / name).unlink(missing_ok=True)
 
     def poll(self) -> float:
         """Return the seconds of a first run."""

@@ -106,6 +106,8 @@ def poll(
                 needs = None if dry_run else standing(gate, store, tell_time())
                 if needs is None:
                     intake.tick(without=pool.busy)
+                    if not pool.busy:
+                        _digest(intake)
                 if not dry_run:
                     _settle(outcome, ended, intake, needs, alone=not pool.busy)
             waiting |= dict.fromkeys(roused())
@@ -126,6 +128,14 @@ async def _polled(intake: Intake, name: str) -> Report:
     except MailrulesError as error:
         report.error = error
     return report
+
+
+def _digest(intake: Intake) -> None:
+    """Plan this week's digest, where one is wanted and it is time."""
+    if intake.config.digest:
+        from mailrules.spine.digest import plan_digest
+
+        intake.new += plan_digest(intake.config, intake.store, intake.clock())
 
 
 def _settle(outcome: Outcome, ended: list[Report], intake: Intake, needs: list[str] | None, *, alone: bool) -> None:
@@ -250,6 +260,7 @@ def _again(config: Config, plan: Plan, store: Store, outcome: Outcome, tell_time
         outcome.reports.append(report)
         alone(intake.poll(account, report))
     intake.tick()
+    _digest(intake)
     found = _plan_of(intake)
     rows = {row["key"]: row for row in store.effects()}
     settled = {key: f"it is {row['state']} since {row['updated'][:16]}" for key, row in rows.items()}

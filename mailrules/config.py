@@ -21,15 +21,15 @@ from mailrules.config_accounts import (
     SECRET,
     SMTP,
     Account,
-    OAuthClient,
     Smtp,
     account,
     oauth_clients,
     smtp,
 )
-from mailrules.config_values import LIMITS, Limits, Problems, limits, seconds, suggest, time_zone
 from mailrules.config_people import CHAT_KEYS, DIGEST, Digest, digest_of, people_of
+from mailrules.config_values import LIMITS, Limits, Problems, limits, seconds, suggest, time_zone
 from mailrules.errors import ConfigError
+from mailrules.sources.oauth import OAuthClient
 from mailrules.world import Script, World
 
 __all__ = [

@@ -50,12 +50,12 @@ def problem(template: str) -> str:
     from jinja2 import TemplateError, nodes
 
     try:
-        tree = _environment().parse(template)
+        found = list(_environment().parse(template).find_all(nodes.Node))
     except TemplateError as error:
         return f"the template cannot be read: {error.message}"
     except RecursionError:
         return "the template cannot be read: it is nested too deep"
-    for node in tree.find_all(nodes.Node):
+    for node in found:
         if type(node).__name__ not in _ALLOWED:
             return f"a template may not contain `{type(node).__name__.lower()}`; write {{{{ name }}}} or {{% if %}}"
         if isinstance(node, nodes.Filter) and node.name not in _FILTERS:

@@ -1,25 +1,28 @@
 """Small mistakes made on purpose in the code that decides whom to believe and what is done once: `make mutation-code`.
 
-Each mutant is one change of one expression, run against the tests named for its module in a copy of the tree; a test
-that fails, hangs or cannot start has noticed it. Those that nothing notices are printed; docs/mutation.md says why they
-may stay. Names on the command line choose modules; `--only N` repeats one mutant.
+Each mutant is one change of one expression. The tests named for its module are collected once; each mutant is put in place
+in a fork of that process and the tests are run there until one fails. What no test notices is printed; docs/mutation.md
+says why it may stay. Names of modules on the command line choose; `--lines 10,20` chooses lines.
 """
 
 from __future__ import annotations
 
 import ast
+import contextlib
 import copy
+import importlib
 import os
-import shutil
-import subprocess
+import resource
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+import types
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import repeat
 from pathlib import Path
+from typing import Any
+
+import _pytest.main
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 TRUST = ("tests/test_authenticity.py",)
@@ -31,12 +34,12 @@ TESTS: dict[str, tuple[str, ...]] = {
     "mailrules/notices/trust.py": TRUST,
     "mailrules/notices/lookalike.py": TRUST,
     "mailrules/spine/anchors.py": ("tests/test_trusting.py",),
-    "mailrules/store/outbox.py": (*OUTBOX, "tests/test_limits.py", "tests/test_mail_out.py"),
-    "mailrules/spine/drain.py": ("tests/test_outbox.py", "tests/test_verifying.py", "tests/test_limits.py", "tests/test_mail_out.py"),
-    "mailrules/effects.py": ("tests/test_outbox.py", "tests/test_plan.py"),
-}  # fmt: skip
-SLOWEST = 120
-AT_ONCE = int(os.environ.get("MAILRULES_MUTANTS_AT_ONCE", "2"))
+    "mailrules/store/outbox.py": OUTBOX,
+    "mailrules/spine/drain.py": ("tests/test_outbox.py", "tests/test_verifying.py", "tests/test_limits.py"),
+    "mailrules/effects.py": ("tests/test_outbox.py",),
+}
+PROCESSOR, WALL = 30, 180
+"""Seconds for all tests of one mutant; what takes longer hangs, and is noticed."""
 OTHER: dict[type, type] = {
     ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt,
     ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.And: ast.Or, ast.Or: ast.And,
@@ -72,7 +75,7 @@ def mutants(module: str, text: str) -> Iterator[Mutant]:
             number += 1
 
 
-def _changes(node: ast.AST) -> Iterator[tuple[str, object]]:
+def _changes(node: ast.AST) -> Iterator[tuple[str, Callable[[Any], object]]]:
     match node:
         case ast.Compare(ops=ops):
             for at, op in enumerate(ops):
@@ -110,55 +113,110 @@ def _truth(node: ast.expr) -> ast.expr:
     return ast.Call(func=ast.Name(id="bool", ctx=ast.Load()), args=[node], keywords=[])
 
 
-def noticed(mutant: Mutant, tree: Path) -> bool:
-    """Return whether a test of the module fails in a copy of the tree."""
-    target = tree / mutant.module
-    original = target.read_text(encoding="utf-8")
-    target.write_text(mutant.text, encoding="utf-8")
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--timeout", "30", *TESTS[mutant.module]],
-            cwd=tree, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False, timeout=SLOWEST,
-            env={**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1", "HYPOTHESIS_DATABASE_FILE": ""},
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
+def put_in_place(mutant: Mutant) -> None:
+    """Give every function of the module, wherever it was imported, the mutant's code, and every constant its value."""
+    name = mutant.module.removesuffix(".py").replace("/", ".")
+    module = importlib.import_module(name)
+    made = types.ModuleType(name)
+    made.__dict__.update({"__file__": module.__file__, "__package__": module.__package__})
+    sys.modules[name] = made  # why: a dataclass looks its module up while it is made
+    exec(compile(mutant.text, str(module.__file__), "exec"), made.__dict__)
+    sys.modules[name] = module
+    _transplant(vars(module), vars(made), name, module)
+
+
+def _transplant(old: Any, new: Any, name: str, owner: Any) -> None:
+    for key, value in list(new.items()):
+        was = old.get(key)
+        one, other = (getattr(v, "__func__", getattr(v, "fget", v)) for v in (was, value))
+        if isinstance(one, types.FunctionType) and isinstance(other, types.FunctionType):
+            if one.__module__ == name:
+                with contextlib.suppress(ValueError):  # a closure: super() of a made class
+                    one.__code__, one.__defaults__, one.__kwdefaults__ = (
+                        other.__code__,
+                        other.__defaults__,
+                        other.__kwdefaults__,
+                    )
+        elif isinstance(was, type) and isinstance(value, type):
+            if was.__module__ == name:
+                _transplant(vars(was), vars(value), name, was)
+        elif not key.startswith("__") and not isinstance(value, types.ModuleType):
+            with contextlib.suppress(AttributeError, TypeError):
+                setattr(owner, key, value)
+
+
+@dataclass
+class Loop:
+    """In place of running the tests: running them once for each mutant, in a fork."""
+
+    some: list[Mutant]
+    left: list[Mutant]
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        for mutant in [None, *self.some]:
+            sys.stdout.flush()
+            child = os.fork()
+            if not child:
+                _run(session, mutant)
+            seen = _seen(child)
+            if mutant is None and seen:
+                pytest.exit("the tests fail without any mutant")
+            if mutant is not None and not seen:
+                self.left.append(mutant)
         return True
-    finally:
-        target.write_text(original, encoding="utf-8")
-    return done.returncode != 0
+
+
+def _run(session: pytest.Session, mutant: Mutant | None) -> None:
+    """Run the tests in this fork, and end it."""
+    code = 1
+    try:
+        resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR, PROCESSOR))
+        with Path(os.devnull).open("w") as nothing:
+            os.dup2(nothing.fileno(), 1)
+            os.dup2(nothing.fileno(), 2)
+        if mutant is not None:
+            put_in_place(mutant)
+        _pytest.main.pytest_runtestloop(session)
+        code = int(session.testsfailed > 0)
+    except BaseException:  # whatever it was, it was noticed
+        code = 1
+    os._exit(code)
+
+
+def _seen(child: int) -> bool:
+    until = time.monotonic() + WALL
+    while True:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return status != 0
+        if time.monotonic() > until:
+            os.kill(child, 9)
+        time.sleep(0.01)
 
 
 def main() -> int:
     words = sys.argv[1:]
-    only = int(words[words.index("--only") + 1]) if "--only" in words else None
+    lines = {int(n) for n in words[words.index("--lines") + 1].split(",")} if "--lines" in words else None
     names = [w for w in words if w in TESTS] or list(TESTS)
-    with tempfile.TemporaryDirectory() as folder:
-        trees = [Path(folder) / str(n) for n in range(AT_ONCE)]
-        for tree in trees:
-            shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache"))
-        total = missed = 0
-        for name in names:
-            began = time.monotonic()
-            some = [m for m in mutants(name, (ROOT / name).read_text(encoding="utf-8")) if only in (None, m.number)]
-            with ThreadPoolExecutor(AT_ONCE) as pool:
-                found = list(pool.map(_one, some, repeat(trees)))
-            left = [m for m, seen in zip(some, found, strict=True) if not seen]
-            total, missed = total + len(some), missed + len(left)
-            sys.stdout.write(
-                f"{name}: {len(some) - len(left)} of {len(some)} noticed, {time.monotonic() - began:.0f} s\n"
-            )
-            sys.stdout.writelines(f"  survives: {mutant}\n" for mutant in left)
-            sys.stdout.flush()
-        sys.stdout.write(f"{total - missed} of {total}: {100 * (total - missed) / max(total, 1):.1f} %\n")
+    if len(names) > 1:  # why: a process of its own, so that no module is imported under the tests of another
+        return max(
+            os.waitstatus_to_exitcode(os.system(f"{sys.executable} -m tests.mutation_code {name}")) for name in names
+        )
+    (name,) = names
+    began = time.monotonic()
+    some = [m for m in mutants(name, (ROOT / name).read_text(encoding="utf-8")) if lines is None or m.line in lines]
+    loop = Loop(some, [])
+    code = pytest.main(
+        ["-q", "-x", "-p", "no:cacheprovider", "--capture=no", "--no-header", *TESTS[name]], plugins=[loop]
+    )
+    if code not in (0, pytest.ExitCode.NO_TESTS_COLLECTED):
+        return int(code)
+    sys.stdout.write(
+        f"\n{name}: {len(some) - len(loop.left)} of {len(some)} noticed, {time.monotonic() - began:.0f} s\n"
+    )
+    sys.stdout.writelines(f"  survives: {mutant}\n" for mutant in loop.left)
     return 0
-
-
-def _one(mutant: Mutant, free: list[Path]) -> bool:
-    tree = free.pop()
-    try:
-        return noticed(mutant, tree)
-    finally:
-        free.append(tree)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Servers for tests: a real Dovecot on loopback, and a scripted one that lies."""
 
+import base64
 import contextlib
 import getpass
 import os
@@ -35,7 +36,8 @@ class Dovecot:
     user = "seller"
     password = PASSWORD
 
-    def __init__(self) -> None:
+    def __init__(self, token_key: bytes = b"") -> None:
+        """With a key, access tokens (JSON Web Tokens, HS256) are taken, too, and checked by Dovecot itself."""
         self.port = free_port()
         # Not pytest's folder: a socket's path must be shorter than 108 bytes.
         self.folder = Path(tempfile.mkdtemp(prefix="dc-"))
@@ -53,6 +55,19 @@ class Dovecot:
             users += "".join(f"service {s} {{\n  chroot =\n}}\n" for s in ("anvil", "imap-login"))
         (self.folder / "users").write_text(f"{self.user}:{{PLAIN}}{self.password}\n", encoding="utf-8")
         (self.folder / "users").chmod(0o644)
+        tokens, mechanisms = "", "plain"
+        if token_key:
+            key = self.folder / "keys" / "default" / "HS256" / "default"
+            key.parent.mkdir(parents=True)
+            key.write_bytes(base64.b64encode(token_key))
+            (self.folder / "oauth2").write_text(
+                f"introspection_mode = local\nlocal_validation_key_dict = fs:posix:prefix={self.folder}/keys/\n"
+                "username_attribute = email\n"
+            )
+            tokens = (
+                f"passdb {{\n  driver = oauth2\n  mechanisms = xoauth2 oauthbearer\n  args = {self.folder}/oauth2\n}}\n"
+            )
+            mechanisms = "plain xoauth2 oauthbearer"
         (self.folder / "dovecot.conf").write_text(
             f"""base_dir = {self.folder}/run
 state_dir = {self.folder}/run
@@ -61,12 +76,12 @@ protocols = imap
 listen = 127.0.0.1
 ssl = no
 disable_plaintext_auth = no
-auth_mechanisms = plain
+auth_mechanisms = {mechanisms}
 auth_failure_delay = 0
 first_valid_uid = 1
 mail_location = maildir:{self.maildir}
 mailbox_list_index = no
-passdb {{
+{tokens}passdb {{
   driver = passwd-file
   args = {self.folder}/users
 }}

@@ -26,7 +26,7 @@ from tests.life import Life, warning
 
 NOW = datetime(2024, 3, 25, 9, 0, tzinfo=UTC)
 EVIL = '<script>document.title="owned"</script><img src=x onerror=alert(1)>'
-EVIL_NAME = "\"><svg onload=alert(1)>\u202eevil & <b>Co</b> {{ 7 * 7 }}"
+EVIL_NAME = '"><svg onload=alert(1)>\u202eevil & <b>Co</b> {{ 7 * 7 }}'
 RULES = """\
 rule "renew before it lapses" {
   description "One task for each deadline, a week before it."
@@ -190,7 +190,9 @@ def filled(folder: Path, language: str = "en") -> Shop:
         ("Repricer 24", "222233334444", "2024-11-02"),
         ("Ads Copilot", "333344445555", "2025-02-14"),
     ):
-        life.act(lambda ledger, n=name, d=number, e=expires: _entered(ledger, n, d, e), datetime(2024, 3, 12, 8, tzinfo=UTC))
+        life.act(
+            lambda ledger, n=name, d=number, e=expires: _entered(ledger, n, d, e), datetime(2024, 3, 12, 8, tzinfo=UTC)
+        )
     life.polls(datetime(2024, 3, 12, 9, tzinfo=UTC), NOW)
     _performed(life.store)
     _put_aside(life.store)

@@ -196,7 +196,7 @@ def test_no_secret_is_written_down_with_what_came_of_an_effect(store: Store) -> 
 def test_what_a_limit_holds_back_waits_untried_and_what_is_done_is_left_alone(store: Store) -> None:
     planned(store, effect())
     key = only(store)["key"]
-    store.put_off(key, at(hours=1), "two an hour", at())
+    store.put_off(key, at(hours=1), " by a limit: two an hour", at())
     assert store.held_back() == [
         "held back by a limit: two an hour; nothing is lost, `mailrules effects` lists what waits"
     ]
@@ -323,6 +323,29 @@ def test_scripts_run_where_no_mail_can_be_sent(tmp_path: Path) -> None:
         house.toml.write_text(text[:start] + text[end:], encoding="utf-8")
         outcome = house.poll()
         assert [(action, target) for action, target, _ in outcome.performed] == [("run_script", "renew")]
+        assert house.done() == [("run_script", "done")]
+        assert len(house.script_runs()) == 1
+
+
+def test_a_script_that_is_no_longer_declared_waits_for_a_person_and_goes_on_once_it_is_again(tmp_path: Path) -> None:
+    rules = 'rule "renew" {\n  on authorization_expiring\n  when trust is bound\n  run "renew"\n}\n'
+    with settled(tmp_path, rules, [mail(DEVELOPER, DEVELOPER_ID, expires=EXPIRES, days=16)]) as house:
+        fails = "import sys\nsys.exit(75)\n"
+        script = (house.folder / "renew.py").read_text(encoding="utf-8")
+        house.change("mailrules.toml", "[scripts.renew]\n", '[scripts.renew]\nretry = "safe"\n')
+        (house.folder / "renew.py").write_text(fails, encoding="utf-8")
+        house.poll()
+        assert house.done() == [("run_script", "planned")]
+        (house.folder / "renew.py").write_text(script, encoding="utf-8")
+        house.change("mailrules.toml", "[scripts.renew]", "[scripts.another]")
+        for hours in (1, 3):
+            outcome = house.poll(NOW + timedelta(hours=hours))
+            assert [need for need in outcome.needs if "no script `renew` is declared under [scripts]" in need], (
+                outcome.needs
+            )
+            assert (outcome.performed, house.done()) == ([], [("run_script", "planned")])
+        house.change("mailrules.toml", "[scripts.another]", "[scripts.renew]")
+        assert house.poll(NOW + timedelta(hours=5)).needs == []
         assert house.done() == [("run_script", "done")]
         assert len(house.script_runs()) == 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,12 @@ import dns.resolver
 import pytest
 
 from mailrules.errors import ConfigError
+from mailrules.mail.dkim import Unreachable
+from mailrules.mail.message import RawMessage
+from mailrules.sources.dns import key_fetch
+from mailrules.spine.anchors import Anchors
+from mailrules.spine.guard import Limits, Reader
+from mailrules.spine.live import live_rules
 from tests.house import EXPIRES, NOW, House, settled
 from tests.mails import stamped, wrapped
 from tests.signing import key, signed
@@ -143,6 +150,107 @@ def test_a_signed_notice_is_believed_without_any_stamp(tmp_path: Path, monkeypat
         monkeypatch.setattr(dns.resolver, "default_resolver", None)
         code, out, _ = run(tmp_path, "explain", "1", "--json")
         assert (code, json.loads(out)["notices"][0]["trust"]) == (0, "bound")
+
+
+def test_a_mail_that_waits_for_a_key_is_told_as_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with settled(tmp_path, RULES, mails()) as house, name_server(answering(rcode=dns.rcode.SERVFAIL)) as resolver:
+        monkeypatch.setattr(dns.resolver, "default_resolver", resolver)
+        checking(house)
+        for hours in range(3):
+            outcome = house.poll(NOW + timedelta(hours=hours))
+        (need,) = outcome.needs
+        assert "still waits: The key sel._domainkey.amazon.com could not be fetched" in need
+
+
+def test_a_name_server_that_does_not_answer_is_asked_a_few_times_in_a_poll_and_no_more() -> None:
+    asked: list[str] = []
+
+    def answer(question: Any) -> Any:
+        asked.append(str(question.question[0].name))
+        return answering(rcode=dns.rcode.SERVFAIL)(question)
+
+    with name_server(answer) as resolver:
+        fetch = key_fetch(resolver)
+        for name in ["a", "a", "b", "c", "d", "e", "f", "g", "a"]:
+            with pytest.raises(Unreachable):
+                fetch(f"{name}._domainkey.amazon.com")
+    assert [name[0] for name in dict.fromkeys(asked)] == ["a", "b", "c", "d", "e"]
+
+
+def test_checking_a_signature_has_an_end(tmp_path: Path) -> None:
+    def drips(_name: str) -> bytes | None:
+        while True:
+            time.sleep(0.01)
+
+    ((content, arrived),) = mails()
+    with settled(tmp_path, RULES, []) as house:
+        checking(house).poll()
+        with house.store as store:
+            anchors = Anchors(
+                house.config, store, live_rules(house.config, store, NOW.isoformat())[0], lambda: drips, seconds=0.1
+            )
+            found = anchors.signature(
+                RawMessage(source="x", content=content, received_at=arrived), house.config.accounts[0]
+            )
+    assert found is not None
+    assert (found.result, found.domain) == ("unchecked", "amazon.com")
+    assert "longer than 0.1 seconds" in found.reason
+
+
+def test_read_and_try_believe_whom_a_poll_believes(place: Path) -> None:
+    run(place, "ingest", str(place / "0.eml"))
+    words = ("try", str(place / "hub.rules"), str(place / "1.eml"), "--json"), ("read", str(place / "1.eml"), "--json")
+    for confirmed, level in ((False, "unverified"), (True, "authenticated")):
+        if confirmed:
+            assert run(place, "trust", "confirm", "app@hub.example", "--system", "hub")[0] == 0
+        for command in words:
+            code, out, err = run(place, *command)
+            assert code == 0, err
+            row = json.loads(out)
+            assert (row["notices"][0] if "notices" in row else row)["trust"] == level
+
+
+def test_a_document_that_cannot_be_read_is_told_by_read_in_a_sentence(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailrules.spine.guard.LIMITS", Limits(here=0.000_001, wall=0.05))
+    monkeypatch.setattr(
+        Reader.__init__,
+        "__kwdefaults__",
+        {**(Reader.__init__.__kwdefaults__ or {}), "limits": Limits(here=0.000_001, wall=0.05)},
+    )
+    code, _, err = run(place, "read", str(place / "0.eml"))
+    assert code != 0
+    assert "0.eml cannot be read: reading it took longer" in err
+
+
+def test_a_mail_that_pretends_to_be_a_declared_system_is_listed_even_where_it_is_no_notice(tmp_path: Path) -> None:
+    plain = b'From: "no-reply@amazon.com" <x@evil.test>\r\nSubject: Your parcel\r\nDate: Mon, 11 Mar 2024 00:05:00 +0000\r\n\r\nhello\r\n'
+    with settled(tmp_path, RULES, [(plain, NOW)]) as house:
+        house.poll()
+        assert [(row["system"], row["level"]) for row in house.store.senders()] == [("", "forged")]
+    ((row,),) = [listed(tmp_path)]
+    assert (row["level"], row["seen"]) == ("forged", 1)
+    assert "display name shows an address of another domain" in row["reason"]
+
+
+def test_a_key_is_asked_for_once_in_a_poll(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def answer(question: Any) -> Any:
+        asked.append(str(question.question[0].name))
+        return answering(f'"{key()[1].decode()}"')(question)
+
+    ((content, arrived),) = mails()
+    again = signed(
+        content.partition(b"\r\n\r\n")[0].partition(b"From:")[2].join((b"From:", b"\r\n\r\nanother text\r\n")),
+        at=arrived,
+    )
+    with settled(tmp_path, RULES, [(content, arrived), (again, arrived)]) as house, name_server(answer) as resolver:
+        monkeypatch.setattr(dns.resolver, "default_resolver", resolver)
+        checking(house).poll()
+        assert len(house.store.messages()) == 2
+    assert asked == ["sel._domainkey.amazon.com."]
 
 
 def test_a_key_that_cannot_be_had_makes_the_mail_wait_for_a_day_and_then_unverified(

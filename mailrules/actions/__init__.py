@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from mailrules.actions.chats import to_chat
@@ -37,7 +37,7 @@ class Services:
     content: Callable[[str], bytes | None]
     sender: str
     own_id: str
-    chats: Mapping[str, Callable[[], str]] = MappingProxyType({})
+    chats: Mapping[str, Callable[[], str]] = field(default_factory=dict)
     language: Callable[[str], str] = lambda _account: "en"
     places: Places = lambda _account, _digest: ()
     sessions: Sessions | None = None

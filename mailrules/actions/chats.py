@@ -23,9 +23,7 @@ LONGEST = 4_000
 """Characters of one message; services cut off, split or refuse what is longer."""
 
 
-def to_chat(
-    effects: Sequence[Effect], name: str, chats: Mapping[str, Callable[[], str]], language: str
-) -> Outcome:
+def to_chat(effects: Sequence[Effect], name: str, chats: Mapping[str, Callable[[], str]], language: str) -> Outcome:
     """Send one message for one effect or a batch of them."""
     fetch = chats.get(name)
     if fetch is None:
@@ -43,7 +41,9 @@ def to_chat(
         url, asset=apprise.AppriseAsset(secure_logging=True, async_mode=False), suppress_exceptions=True
     )
     if service is None:
-        return Outcome(result="failed", why=f"[chats.{name}]: Apprise knows no address of this form; look at its documentation")
+        return Outcome(
+            result="failed", why=f"[chats.{name}]: Apprise knows no address of this form; look at its documentation"
+        )
     _remember_parts(url)
     service.socket_connect_timeout = service.socket_read_timeout = SECONDS
     subject, text = together(effects, language)

@@ -19,6 +19,7 @@ from email.policy import SMTP
 
 from mailrules.effects import Outcome
 from mailrules.hosts import is_loopback
+from mailrules.sasl import MECHANISMS, Exchange
 
 LINE_BREAKING = ("Cc", "Cs", "Zl", "Zp")
 
@@ -38,6 +39,7 @@ class SmtpSettings:
     sender: str
     timeout: float = 60.0
     ca_file: str | None = None
+    auth: str = "password"
 
 
 def headers(settings: SmtpSettings, own_id: str, key: str, to: Sequence[str], subject: str, now: str) -> EmailMessage:
@@ -82,9 +84,7 @@ def try_out(settings: SmtpSettings) -> Outcome:
     return _tried(settings, (), greeted)
 
 
-def _tried(
-    settings: SmtpSettings, to: Sequence[str], work: Callable[[], Mapping[str, tuple[int, bytes]]]
-) -> Outcome:
+def _tried(settings: SmtpSettings, to: Sequence[str], work: Callable[[], Mapping[str, tuple[int, bytes]]]) -> Outcome:
     """Tell apart what may pass (retry), what will not, and what a person must put right (both failed)."""
     host = settings.host
     try:
@@ -145,11 +145,23 @@ def _connect(settings: SmtpSettings) -> smtplib.SMTP:
             server.starttls(context=context)
         server.ehlo_or_helo_if_needed()
         if settings.user and settings.secret:
-            server.login(settings.user, settings.secret())
+            _sign_in(server, settings, settings.user, settings.secret())
     except BaseException:
         server.close()
         raise
     return server
+
+
+def _sign_in(server: smtplib.SMTP, settings: SmtpSettings, user: str, secret: str) -> None:
+    if settings.auth == "password":
+        server.login(user, secret)
+        return
+    exchange = Exchange(MECHANISMS[settings.auth], user, secret, settings.host, settings.port)
+    try:
+        server.auth(exchange.mechanism, lambda challenge=None: exchange.answer(challenge or b"").decode("utf-8"))
+    except smtplib.SMTPAuthenticationError as error:
+        told = f"; it said of the access token: {exchange.refusal}" if exchange.refusal else ""
+        raise smtplib.SMTPAuthenticationError(error.smtp_code, _text(error.smtp_error) + told) from error
 
 
 def _refused(codes: Sequence[int], why: str) -> Outcome:
@@ -158,7 +170,11 @@ def _refused(codes: Sequence[int], why: str) -> Outcome:
 
 
 def _said(code: int, text: bytes | str) -> str:
-    return f"{code} {text.decode('utf-8', 'replace') if isinstance(text, bytes) else text}"
+    return f"{code} {_text(text)}"
+
+
+def _text(said: bytes | str) -> str:
+    return said.decode("utf-8", "replace") if isinstance(said, bytes) else said
 
 
 def _refusals(refused: Mapping[str, tuple[int, bytes]]) -> str:

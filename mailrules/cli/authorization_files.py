@@ -14,6 +14,7 @@ import typer
 from mailrules.cli.opened import opened
 from mailrules.cli.options import ConfigPath
 from mailrules.errors import UsageError
+from mailrules.redact import redacted
 
 Target = Annotated[str | None, typer.Argument(metavar="[FILE]", help="Where to; else standard output.")]
 LARGEST = 16 * 1024 * 1024
@@ -34,8 +35,14 @@ def export_authorizations(
     with opened(config) as it:
         ledger = it.store.ledger()
         rows = [exported(ledger, row) for row in by_deadline(ledger, it.days(), it.warn_days(), it.today())]
+    text = to_csv(rows) if csv else to_json(rows)
+    write_out(target, text, f"{len(rows)} authorization{'' if len(rows) == 1 else 's'}", csv=csv)
+
+
+def write_out(target: str | None, text: str, what: str, *, csv: bool) -> None:
+    """Write a table to a file, or to standard output."""
     # why: a spreadsheet takes a file without the mark for one in the machine's old character set
-    content = to_csv(rows).encode("utf-8-sig") if csv else to_json(rows).encode()
+    content = redacted(text).encode("utf-8-sig" if csv else "utf-8")
     if target is None:
         sys.stdout.flush()
         sys.stdout.buffer.write(content)
@@ -44,7 +51,7 @@ def export_authorizations(
         Path(target).write_bytes(content)
     except OSError as error:
         raise UsageError(f"{target} cannot be written: {error.strerror or error}") from error
-    typer.echo(f"{len(rows)} authorization{'' if len(rows) == 1 else 's'} written to {target}")
+    typer.echo(f"{what} written to {target}")
 
 
 def import_authorizations(

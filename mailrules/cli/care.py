@@ -7,15 +7,19 @@ May not live here: what is looked at (spine/checkup.py), whose mail is forgotten
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mailrules.cli.options import AsJson, ConfigPath
 from mailrules.cli.output import json_line, safe
-from mailrules.errors import EXIT_CHECK_FAILED, StoreError, UsageError
+from mailrules.errors import EXIT_CHECK_FAILED, MailrulesError, StoreError, UsageError
+
+if TYPE_CHECKING:
+    from mailrules.spine.checkup import Finding
 
 
 def doctor(
@@ -29,27 +33,48 @@ def doctor(
     """Is everything all right: the store, the rules, secrets, scripts, the machine, the accounts."""
     from mailrules import app
     from mailrules import config as configuration
-    from mailrules.spine.checkup import examine
     from mailrules.store import Store
 
-    loaded, now = configuration.load(config), app.clock()
     if read_again:
+        loaded, now = configuration.load(config), app.clock()
         with Store.open(loaded.store, now=now.isoformat()) as store:
             typer.echo(f"{store.read_again(now.isoformat())} messages are read again by the next poll")
         return
     wrong = 0
-    with Store.look(loaded.store) as store:
-        login = None if offline else lambda name: app.test_login(loaded, name)
-        for finding in examine(loaded, store, now, login):
-            wrong += not finding.ok
-            if as_json:
-                typer.echo(json_line(asdict(finding)))
-                continue
-            typer.echo(f"{'ok   ' if finding.ok else 'WRONG'}  {finding.check}: {_lines(finding.detail)}")
-            if finding.help:
-                typer.echo(f"       help: {safe(finding.help)}")
+    for finding in _findings(config, offline=offline):
+        wrong += not finding.ok
+        if as_json:
+            typer.echo(json_line(asdict(finding)))
+            continue
+        typer.echo(f"{'ok   ' if finding.ok else 'WRONG'}  {finding.check}: {_lines(finding.detail)}")
+        if finding.help:
+            typer.echo(f"       help: {safe(finding.help)}")
     if wrong:
         raise typer.Exit(EXIT_CHECK_FAILED)
+
+
+def _findings(config: str | None, *, offline: bool) -> Iterator[Finding]:
+    """Look at everything that can be looked at: without settings at nothing more, without a store at all but it."""
+    from mailrules import app
+    from mailrules import config as configuration
+    from mailrules.spine.checkup import Finding, examine
+    from mailrules.spine.connections import reach
+    from mailrules.store import Store
+
+    try:
+        loaded = configuration.load(config)
+    except MailrulesError as error:
+        yield Finding(check="configuration", ok=False, detail=str(error), help=error.help)
+        return
+    try:
+        store = Store.look(loaded.store)
+    except MailrulesError as error:
+        yield Finding(check="store", ok=False, detail=str(error), help=error.help)
+        store = Store.scratch(None)
+    with store:
+        yield from examine(loaded, store, app.clock(), None if offline else reach)
+    if offline:
+        yield Finding(check="network", ok=True, detail="left out, as --offline says")
 
 
 def _lines(text: str) -> str:

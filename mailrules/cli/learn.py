@@ -25,12 +25,12 @@ def learn(
     config: ConfigPath = None,
 ) -> None:
     """Draft a notice block from sample mails; more samples show which words stay the same."""
-    from mailrules.cli.work import rules_and_trust
+    from mailrules.cli.work import rules_to_read_with
     from mailrules.mail.parse import parse_message
     from mailrules.notices.draft import draft_notice
     from mailrules.sources.files import documents
 
-    ready, _, _ = rules_and_trust(config, [])
+    ready, _ = rules_to_read_with(config, [])
     samples = [parse_message(raw) for path in messages for raw in documents(path, sys.stdin.buffer)]
     if not samples:
         raise UsageError("there is no message in what was named", help="name at least one mail")

@@ -12,6 +12,7 @@ import typer
 from mailrules.cli.opened import opened
 from mailrules.cli.options import AsJson, ConfigPath
 from mailrules.cli.output import emit, json_line, safe
+from mailrules.errors import UsageError
 from mailrules.spine.acts import EFFECT_ACTS, act_on_effect
 
 tasks = typer.Typer(help="The tasks; show one, mark it done.", rich_markup_mode=None)
@@ -19,6 +20,11 @@ effects = typer.Typer(help="What was done, is to be done, or waits for a person.
 
 TASK = ("id", "title", "due", "status", "rule", "authorization")
 EFFECT = ("id", "rule", "action", "target", "stage", "state", "attempts", "authorization", "why")
+
+TAKEN = (
+    *TASK[:4], "account", "developer", "developer_id", "deadline", "created", "done_at", "rule", "authorization", "body",
+)  # fmt: skip
+"""Columns of an exported task."""
 
 TaskId = Annotated[str, typer.Argument(metavar="ID", help="The task's id.")]
 
@@ -53,6 +59,35 @@ def show_task(task: TaskId, config: ConfigPath = None, as_json: AsJson = False) 
                 f"{safe(row['title'])}\ndue {row['due'] or 'at once'}, {row['status']}, rule `{safe(row['rule'])}`\n"
             )
             typer.echo("\n".join(safe(line) for line in str(row["body"]).splitlines()))
+
+
+@tasks.command("export")
+def export_tasks(
+    target: Annotated[str | None, typer.Argument(metavar="[FILE]", help="Where to; else standard output.")] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="A table for spreadsheets.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Those done, too.")] = False,
+    config: ConfigPath = None,
+) -> None:
+    """Write the tasks as a table, to take along."""
+    from mailrules.cli.authorization_files import write_out
+    from mailrules.ledger.exchange import to_csv, to_json
+
+    if csv == as_json:
+        raise UsageError("one of --csv and --json says in which form")
+    with opened(config) as it:
+        names = {a.id: (a.developer, a.developer_id) for a in it.store.ledger().authorizations.values()}
+        rows = []
+        for row in it.store.tasks(None if everything else "open"):
+            developer, number = names.get(row["authorization"], ("", ""))
+            told = {**row, "developer": developer, "developer_id": number, "deadline": row["obligation"]}
+            rows.append({name: told[name] for name in TAKEN})
+    write_out(
+        target,
+        to_csv(rows, TAKEN) if csv else to_json(rows),
+        f"{len(rows)} task{'' if len(rows) == 1 else 's'}",
+        csv=csv,
+    )
 
 
 @tasks.command("done")

@@ -15,6 +15,7 @@ import typer
 
 from mailrules.cli.options import ConfigPath
 from mailrules.errors import UsageError
+from mailrules.redact import redacted
 
 if TYPE_CHECKING:
     from mailrules.page.look import Look
@@ -90,8 +91,8 @@ def calendar(
 def _write(target: str, make: Callable[[Look], str], language: str | None, config: str | None) -> None:
     from mailrules import app
     from mailrules import config as configuration
+    from mailrules.cli.outcome import write_private
     from mailrules.page.look import looking
-    from mailrules.page.report import write_private
     from mailrules.words import LANGUAGES, best_language
 
     if language is not None and language not in LANGUAGES:
@@ -99,9 +100,9 @@ def _write(target: str, make: Callable[[Look], str], language: str | None, confi
     loaded = configuration.load(config)
     own = best_language(loaded.accounts[0].facts.language)
     with looking(loaded, app.clock(), language or own) as it:
-        content = make(it).encode()
+        content = make(it)
     if target == "-":
         sys.stdout.flush()
-        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.write(redacted(content).encode())
     else:
         write_private(Path(target), content)

@@ -14,23 +14,42 @@ from mailrules.cli.output import emit
 
 account = typer.Typer(help="The accounts; test a login.", rich_markup_mode=None, no_args_is_help=True)
 
+
 @account.command("list")
 def list_accounts(config: ConfigPath = None, as_json: AsJson = False) -> None:
-    """List the accounts."""
+    """List the accounts, each with its state: when it was last read well, since when it fails, until when it is left alone."""
+    from mailrules import app
     from mailrules import config as configuration
+    from mailrules.spine.reaching import conditions
+    from mailrules.store import Store
 
-    rows = [
-        {
-            "account": a.name,
-            "host": a.host,
-            "port": a.port,
-            "tls": a.tls,
-            "user": a.user,
-            "mailboxes": ", ".join(a.mailboxes),
-        }
-        for a in configuration.load(config).accounts
-    ]
-    emit(rows, ("account", "host", "port", "tls", "user", "mailboxes"), as_json=as_json, empty="no account")
+    loaded = configuration.load(config)
+    rows = conditions(loaded, Store.look(loaded.store) if loaded.store.exists() else None, app.clock())
+    shown = ("account", "host", "user", "mailboxes", "last_ok", "failing_since", "left_alone_until")
+    emit(rows, shown, as_json=as_json, empty="no account")
+
+
+@account.command("login")
+def login_account(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The account.")],
+    config: ConfigPath = None,
+    no_browser: Annotated[
+        bool,
+        typer.Option(
+            "--no-browser", help="Google: show the address, to be opened on any machine, and ask for where it led."
+        ),
+    ] = False,
+) -> None:
+    """Sign in with Google or Microsoft, and keep what it gives for the polls to come."""
+    from mailrules import app
+    from mailrules import config as configuration
+    from mailrules.spine.tokens import login
+
+    loaded = configuration.load(config)
+    chosen = loaded.account(name)
+    path = login(loaded, chosen, typer.echo, typer.prompt if no_browser else None)
+    typer.echo(f"signed in; kept in {path}")
+    typer.echo(app.test_login(loaded, name))
 
 
 @account.command("test")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mailrules.cli.files import checked_rules, rules_in
+from mailrules.cli.files import checked_rules, reading_as_a_poll, rules_in
 from mailrules.cli.options import AsJson, ConfigPath
 from mailrules.cli.output import json_line, safe
 from mailrules.cli.reasons import asked_row, effect_row, notice_row, rule_row, show_notice, show_rules
@@ -42,7 +42,7 @@ def try_rules(
     as_json: AsJson = False,
 ) -> None:
     """What one rules file makes of one message: what was read, what comes at once, what comes later, and why not."""
-    from mailrules.pipeline import conclude, read, tick
+    from mailrules.pipeline import conclude, tick
     from mailrules.shipped import shipped_rules
     from mailrules.simulate import Played
     from mailrules.sources.files import documents
@@ -58,16 +58,10 @@ def try_rules(
     found = list(documents(message, sys.stdin.buffer))
     if len(found) != 1:
         raise UsageError(f"{message} holds {len(found)} messages; name one")
-    receiver = loaded.accounts[0].receiver if loaded else None
     raw = replace(found[0], account=account.name)
     now = _instant(at, account) if at else _sent(raw)
-    reading = read(
-        replace(raw, received_at=now),
-        ready,
-        receiver=receiver,
-        developers=world.developers,
-        trust=trust,
-    )
+    with reading_as_a_poll(ready, loaded, developers=world.developers, trust=trust) as read:
+        reading = read(replace(raw, received_at=now))
     played = Played()
     ingest = conclude(reading, played.ledger, ready, world, now)
     played.take(ingest, now)

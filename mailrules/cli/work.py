@@ -9,15 +9,20 @@ import sys
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mailrules.cli.files import reading_as_a_poll
 from mailrules.cli.options import AccountName, AsJson, ConfigPath
 from mailrules.cli.output import json_line, safe
 from mailrules.cli.polling import Asked, poll_once
 from mailrules.errors import ConfigError, UsageError
 from mailrules.mail.message import RawMessage
+
+if TYPE_CHECKING:
+    from mailrules.config import Config
+    from mailrules.ruleset import RuleSet
 
 Sources = Annotated[
     list[str],
@@ -77,8 +82,8 @@ def poll(
     raise typer.Exit(poll_once(asked))
 
 
-def rules_and_trust(config: str | None, rule_files: list[str]) -> tuple[Any, Any, list[str]]:
-    """Return the rule set, the receiver and the developer ids to read with; without a configuration, the shipped ones."""
+def rules_to_read_with(config: str | None, rule_files: list[str]) -> tuple[RuleSet, Config | None]:
+    """Return the rules to read with and the configuration; without one, the shipped rules."""
     from mailrules import config as configuration
     from mailrules.shipped import shipped_rules
     from mailrules.spine import live
@@ -95,7 +100,7 @@ def rules_and_trust(config: str | None, rule_files: list[str]) -> tuple[Any, Any
     error = rules.errors and live.why_not_live(rules, Path(), files)
     if error:
         raise error
-    return rules, loaded.accounts[0].receiver if loaded else None, list(loaded.world.developers) if loaded else []
+    return rules, loaded
 
 
 def _text(path: str) -> str:
@@ -124,13 +129,12 @@ def read(
     as_json: AsJson = False,
 ) -> None:
     """Say what a document is and what was read from it; touches nothing."""
-    from mailrules.pipeline import read as read_document
     from mailrules.sources.files import documents
 
-    ready, receiver, developers = rules_and_trust(config, rules or [])
-    for source in sources:
-        for raw in _dated(documents(source, sys.stdin.buffer)):
-            reading = read_document(raw, ready, receiver=receiver, developers=developers)
+    ready, loaded = rules_to_read_with(config, rules or [])
+    with reading_as_a_poll(ready, loaded) as read_document:
+        for raw in (raw for source in sources for raw in _dated(documents(source, sys.stdin.buffer))):
+            reading = read_document(raw)
             for notice in reading.notices:
                 row = {
                     "source": raw.source + notice.path, "message_id": reading.message.message_id or None, "system": notice.system,

@@ -7,23 +7,23 @@ May not live here: whether and when it is done (decide.py, schedule.py), perform
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from mailrules.effects import ON_MAIL, ActionKind
 from mailrules.language.ast import ActionCall, Name, Rule, Text
 from mailrules.language.evaluate import offset_date
 from mailrules.templates import render
-from mailrules.world import AccountFacts, World
+from mailrules.words import LANGUAGES, say
+from mailrules.world import CHAT, AccountFacts, World
 
 MAX_ARGUMENT, MAX_LINE, MAX_TEXT = 1024, 500, 100_000
 """Characters: of one argument of a script, of a title or subject, of any other text."""
 HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Control characters, invisible and direction characters, line ends: what a value may not smuggle in."""
-UNVERIFIED_MARK = "[unverified] "
-"""Before every title and subject that nothing proves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +46,13 @@ class Situation:
 def arguments(rule: Rule, call: ActionCall, kind: ActionKind, situation: Situation, world: World) -> dict[str, Any]:
     """Return the arguments of an effect. Raises ValueError with a sentence where they cannot be made."""
     facts = situation.facts
-    mark = UNVERIFIED_MARK if facts["trust"] == "unverified" else ""
+    tell = partial(say, situation.account.language)
+    mark = tell("mail.unverified") if facts["trust"] == "unverified" else ""
     text = shown(render(call.text.value, facts)) if call.text else ""
     line = one_line(text)
     if kind == "create_task":
         due = offset_date(call.due, facts) if call.due else None
-        return {"title": mark + line, "due": due.isoformat() if due else None, "body": _about(facts, rule)}
+        return {"title": mark + line, "due": due.isoformat() if due else None, "body": _about(facts, rule, tell)}
     if kind in ON_MAIL:
         return {"message": situation.message or None}
     if kind == "run_script":
@@ -61,13 +62,15 @@ def arguments(rule: Rule, call: ActionCall, kind: ActionKind, situation: Situati
         if isinstance(call.target, Text)
         else world.people.get(call.target.value if call.target else "", "")
     )
+    if kind == "forward" and address.startswith(CHAT):
+        raise ValueError(f"`{address.removeprefix(CHAT)}` is a chat, which takes no forwarded mail; use `notify`")
     if not address:
         raise ValueError(f"nobody is called `{call.target.value if isinstance(call.target, Name) else ''}` in [people]")
-    subject = line or one_line(f"{facts['developer']}: authorization {facts['authorization']}")
+    subject = line or one_line(tell("mail.subject", name=facts["developer"], id=facts["authorization"]))
     args: dict[str, Any] = {
         "to": [address],
         "subject": mark + subject,
-        "body": f"{mark}{text or subject}\n\n{_about(facts, rule)}",
+        "body": f"{mark}{text or subject}\n\n{_about(facts, rule, tell)}",
     }
     if kind == "forward":
         args["message"] = situation.message or None
@@ -81,39 +84,49 @@ def shown(text: str) -> str:
     return kept if len(kept) <= MAX_TEXT else f"{kept[:MAX_TEXT]}…"
 
 
+def unmarked(text: str) -> str:
+    """Return a title or a subject without the mark before what nothing proves."""
+    for language in LANGUAGES:
+        text = text.removeprefix(say(language, "mail.unverified"))
+    return text
+
+
 def one_line(text: str) -> str:
     """Return a title or a subject: one line, of a length that can be read."""
     line = shown(" ".join(text.split()))
     return line if len(line) <= MAX_LINE else f"{line[:MAX_LINE]}…"
 
 
-def _about(facts: Mapping[str, Any], rule: Rule) -> str:
+def _about(facts: Mapping[str, Any], rule: Rule, tell: Callable[..., str]) -> str:
     """Return what a person needs to act: which authorization, until when, where, by whom and how it is renewed."""
-    number = f" (Developer ID {facts['developer_id']})" if facts["developer_id"] else ""
-    lines = [f"Account: {facts['account']}", f"Trust: {facts['trust']}"]
+    lines = [
+        tell("mail.account", name=facts["account"]),
+        tell("mail.trust", level=tell(f"mail.trust_{facts['trust']}")),
+    ]
     if facts.get("subject"):
-        lines.append(f"Mail: {one_line(facts['subject'])}")
+        lines.append(tell("mail.mail", subject=one_line(facts["subject"])))
     if facts.get("reason"):
-        lines.append(f"Not read, because: {one_line(facts['reason'])}")
+        lines.append(tell("mail.not_read", reason=one_line(facts["reason"])))
     if facts["developer"]:
+        name, number = one_line(facts["developer"]), facts["developer_id"]
         lines[:0] = [
-            f"Authorization: {one_line(facts['developer'])}{number}",
-            f"Expires: {facts['expires'] or 'no date was given'}",
-        ]
+            tell("mail.authorization_with_id", name=name, number=number) if number else tell("mail.authorization", name=name),
+            tell("mail.expires", day=facts["expires"] or tell("mail.no_date")),
+        ]  # fmt: skip
     if facts["renew_at"]:
-        lines.append(f"Renew at: {facts['renew_at']}")
+        lines.append(tell("mail.renew_at", link=facts["renew_at"]))
     if facts["renew_by"]:
-        lines.append(f"To be done by: {facts['renew_by']}")
+        lines.append(tell("mail.renew_by", who=facts["renew_by"]))
     if facts["how"]:
-        lines.append(f"How: {facts['how']}")
+        lines.append(tell("mail.how", text=facts["how"]))
     if rule.owner:
-        lines.append(f"Rule looked after by: {rule.owner.value}")
+        lines.append(tell("mail.owner", name=rule.owner.value))
     if rule.runbook:
-        lines.append(f"Runbook: {rule.runbook.value}")
+        lines.append(tell("mail.runbook", link=rule.runbook.value))
     if facts.get("difference"):
-        lines.append(f"\nWhat is different from the nearest wording:\n{facts['difference']}")
+        lines.append(f"\n{tell('mail.difference')}\n{facts['difference']}")
     if facts.get("draft"):
-        lines.append(f"\nA wording that would read it; look at it, then paste it into a rules file:\n{facts['draft']}")
+        lines.append(f"\n{tell('mail.draft')}\n{facts['draft']}")
     return shown("\n".join(lines))
 
 

@@ -10,7 +10,7 @@ import csv
 import difflib
 import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -49,13 +49,13 @@ def to_json(rows: Iterable[Mapping[str, Any]]) -> str:
     return "".join(json.dumps(dict(row), ensure_ascii=False) + "\n" for row in rows)
 
 
-def to_csv(rows: Iterable[Mapping[str, Any]]) -> str:
+def to_csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] = EXPORTED) -> str:
     """Return a table that a spreadsheet opens as it is meant: no cell is a formula, no id becomes a number."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(EXPORTED)
+    writer.writerow(columns)
     for row in rows:
-        writer.writerow([_guarded(_cell(name, row[name])) for name in EXPORTED])
+        writer.writerow([_guarded(_cell(name, row[name])) for name in columns])
     return out.getvalue()
 
 

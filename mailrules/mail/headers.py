@@ -194,11 +194,7 @@ def _read_one(raw: bytes) -> tuple[Address | None, str]:
     for named in _IN_NAME.findall(unicodedata.normalize("NFKC", shown)):
         if named.lower() != domain:
             return None, "The sender's display name shows an address of another domain than the one that sent."
-    try:
-        theirs = parseaddr(value)[1]
-    except Exception:  # a parser that fails on these bytes does not agree with us
-        theirs = ""
-    if theirs.lower() != address:
+    if parseaddr(value)[1].lower() != address:
         return None, "Mail programs disagree about who the sender is."
     return Address(name=shown, address=address, domain=domain), ""
 

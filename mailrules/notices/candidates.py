@@ -20,6 +20,8 @@ from mailrules.notices.search import Searched
 
 _WRITTEN_APART = b'"\\\r\n'
 """What may stand inside an address as it is written and is no part of it: quotes, escapes, the end of a folded line."""
+_SQUEEZED_AWAY = bytes(range(33)) + b">*_|:-\x7f"
+"""What `squeeze` drops of ASCII, and control characters, which are spaces in a decoded field."""
 _FORWARDS = (b"message/rfc822", b"multipart/mixed", b"multipart/digest")
 
 
@@ -36,18 +38,27 @@ class Candidates:
 
     def reason(self, block: bytes) -> str | None:
         """Return why the message with this header block is a candidate, or None where it is passed over."""
+        # why first: nearly every mail is passed over, and its bytes alone show that its sender and subject are nobody's
+        lower = block.lower()
+        known = self._senders.search(lower.translate(None, _WRITTEN_APART)) is not None
+        if not known and not self._may_be_titled(lower):
+            return self._otherwise
         fields = header_fields(block)
         subject = decode_field(only(fields, "subject"))
-        # why first: nearly every mail is passed over, and one scan of its bytes shows that its sender is nobody's
-        known = self._senders.search(block.translate(None, _WRITTEN_APART).lower()) is not None
-        reason = (
-            (known and self._by_sender(fields))
-            or self._by_subject(subject)
-            or (known and self._forward(fields, subject))
-        )
-        return reason or (
-            'fetch = "all"' if self.everything else "a rule asks for ordinary mail" if self.asked else None
-        )
+        reason = (known and self._by_sender(fields)) or self._by_subject(subject)
+        return reason or (known and self._forward(fields, subject)) or self._otherwise
+
+    @property
+    def _otherwise(self) -> str | None:
+        return 'fetch = "all"' if self.everything else "a rule asks for ordinary mail" if self.asked else None
+
+    def _may_be_titled(self, lower: bytes) -> bool:
+        """Whether a subject in this block may fit: where it is plain ASCII, folded and squeezed it is a part of all of it."""
+        if not lower.isascii() or b"=?" in lower or b"\x1b" in lower:
+            return True
+        folded = lower.replace(b",,", b'"').replace(b"''", b'"').replace(b"`", b"'")
+        squeezed = folded.translate(None, _SQUEEZED_AWAY)
+        return any(title in squeezed for title in self._ascii_titles)
 
     def _by_sender(self, fields: Fields) -> str:
         sender, _ = read_from(fields)
@@ -85,6 +96,10 @@ class Candidates:
         domains = {f"@{domain.value.lower()}" for system in self.systems for domain in system.domains}
         people = {address.lower() for address in self.people}
         return re.compile("|".join(re.escape(name) for name in sorted(domains | people)).encode() or b"(?!)")
+
+    @cached_property
+    def _ascii_titles(self) -> tuple[bytes, ...]:
+        return tuple(title.encode() for title in self._titles if title.isascii())
 
     @cached_property
     def _titles(self) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ def headlines(words: Words, values: Mapping[str, Any]) -> dict[str, str]:
     """Return the texts of the overview."""
     seen, soon = values["seen"], len(values["soon"])
     known = len(seen.rows)
-    told = " ".join(words.say("strip_one", name=row.name, left=words.left(row.left)) for row in values["told"])
+    told = " ".join(words.say("strip_one", name=row.name, left=words.left(row.left)) for row in values["spoken"])
     return {
         "headline": _headline(words, seen),
         "subline": words.say("subline", all=known, soon=soon) if known else words.say("subline_empty"),

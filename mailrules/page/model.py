@@ -48,7 +48,7 @@ def front(it: Look, number: int = 1) -> dict[str, Any]:
     return {
         "seen": seen, "pages": paged, "rows": seen.rows[paged["offset"] : paged["offset"] + PER_PAGE],
         "needs": needs(it, seen), "strips": [strip(dated, width) for width in (WIDE, NARROW)],
-        "told": [row for row in seen.rows if row.left is not None][:FIRST], "drawn": len(dated),
+        "spoken": [row for row in seen.rows if row.left is not None][:FIRST], "drawn": len(dated),
         "soon": [row for row in seen.rows if row.left is not None and 0 <= row.left <= 30],
         "today": it.today(next(iter(it.config.world.accounts), None)),
     }  # fmt: skip

@@ -96,44 +96,30 @@ class Words:
 
     def event_words(self, event: Mapping[str, Any]) -> str:
         """Return one line of a story as a sentence."""
-        what, detail = str(event["what"]), event["detail"]
-        values = {"due": event["due"], **{k: "" if v is None else v for k, v in detail.items()}}
-        match what:
-            case (
-                "first seen"
-                | "opened"
-                | "reopened"
-                | "revoked"
-                | "lapsed"
-                | "missed"
-                | "entered"
-                | "imported"
-                | "snooze ended"
-            ):
-                return self.say(f"event_{what.replace(' ', '_')}", **values)
-            case "settled":
-                return self.say(
-                    "event_settled", due=event["due"], grade=self.say(f"grade_{detail['grade'].replace(' ', '_')}")
-                )
-            case "renewed" if "expires" in detail:
-                return self.say(
-                    "event_assumed" if detail.get("assumed") else "event_renewed", expires=detail["expires"]
-                )
-            case "snoozed" if "until" in detail:
-                return self.say("event_snoozed", until=detail["until"])
-            case "linked":
-                return self.say("event_linked", developer=values.get("developer", ""))
-            case _ if what.startswith("effect "):
-                state = what.removeprefix("effect set to ").removeprefix("effect ")
-                about = " ".join(str(detail[k]) for k in ("action", "target", "effect") if detail.get(k)).replace(
-                    "_", " "
-                )
-                return self.say("event_effect", about=about, state=self.say(f"effect_{state}"))
-            case _:
-                rest = ", ".join(
-                    f"{k} {v}" for k, v in sorted(detail.items()) if v not in (None, "") and k != "message"
-                )
-                return " ".join(filter(None, (what, event["due"], f"({rest})" if rest else "")))
+        try:
+            return self._sentence(str(event["what"]), str(event["due"]), event["detail"])
+        except KeyError:  # why: what was forgotten on request has lost its details, and another version may know others
+            detail = ", ".join(
+                f"{k} {v}" for k, v in sorted(event["detail"].items()) if v not in (None, "") and k != "message"
+            )
+            return " ".join(filter(None, (str(event["what"]), str(event["due"]), f"({detail})" if detail else "")))
+
+    def _sentence(self, what: str, due: str, detail: Mapping[str, Any]) -> str:
+        """Return it in the reader's language. Raises KeyError where there is no sentence for it."""
+        values = {"due": due, **{name: "–" if value in (None, "") else value for name, value in detail.items()}}
+        key = f"event_{what.replace(' ', '_')}"
+        if what in ("notice", "quiet"):
+            until = "_until" if what == "notice" and detail.get("expires") else ""
+            return self.say(f"{key}{until}", **{**values, "kind": str(detail["kind"]).replace("_", " ")})
+        if what == "settled":
+            return self.say(key, due=due, grade=self.say(f"grade_{detail['grade'].replace(' ', '_')}"))
+        if what == "renewed":
+            return self.say("event_assumed" if detail.get("assumed") else key, **values)
+        if what.startswith("effect "):
+            state = what.removeprefix("effect set to ").removeprefix("effect ")
+            about = " ".join(str(detail[name]) for name in ("action", "target", "effect") if detail.get(name))
+            return self.say("event_effect", about=about.replace("_", " "), state=self.say(f"effect_{state}"))
+        return self.say(key, **values)
 
 
 def render(template: str, words: Words, values: Mapping[str, Any]) -> str:

@@ -1,17 +1,13 @@
-"""The overview as one file that needs no server: style inside, no link outside, for the owner's eyes only.
+"""The overview as one text that needs no server: style inside, nothing from outside.
 
-In: a Look, a path. Out: HTML; a file of mode 0600 that is there whole or not at all. May not live here: rows, the clock.
+In: a Look. Out: HTML. May not live here: rows, files, the clock.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import os
-import tempfile
-from pathlib import Path
 
-from mailrules.errors import UsageError
 from mailrules.page import model
 from mailrules.page.front import headlines
 from mailrules.page.look import Look
@@ -30,18 +26,3 @@ def html(it: Look) -> str:
         "rows": values["seen"].rows, "here": "",
     }  # fmt: skip
     return render("report.html", words, {**values, **headlines(words, values), **frame})
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Write a file that only its owner can read; whoever reads it meanwhile sees the old one or the new one."""
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error

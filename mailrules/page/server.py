@@ -31,6 +31,7 @@ def listening(port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, port))
+        listener.listen(100)  # from here on the printed address answers
     except OSError as error:
         listener.close()
         raise UsageError(

@@ -33,6 +33,8 @@ ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" fill="none" stroke="#1d5f68" stroke-width="2">'
     '<rect x="3" y="5" width="18" height="14" rx="3"/><path d="M3 7l9 6 9-6"/></svg>'
 )
+OFFERED = ("approve", "retry", "cancel")
+"""What can be done to an action here; to do a finished one again is left to the command line."""
 REMEMBERED = 100
 """So many sentences about what was done wait to be shown."""
 
@@ -120,7 +122,7 @@ class Site:
                 "menu": MENU, "here": here, "told": told, "linked": True, "form_token": self.doors.form,
                 "path": asked.path + ("?" + urlencode({k: v for k, v in asked.query.items() if k != "told"}) if asked.query else ""),
                 "badges": {name: "" for name, _ in MENU} | {"tasks": it.store.task_count("open") or ""},
-                "acts_of": lambda state: [name for name, act in acts.EFFECT_ACTS.items() if state in act.allowed],
+                "acts_of": lambda state: [name for name in OFFERED if state in acts.EFFECT_ACTS[name].allowed],
             }  # fmt: skip
         return Answer(body=render(template, words, {**frame, **values}))
 
@@ -189,7 +191,7 @@ def _act(it: Opened, path: list[str], form: Mapping[str, str], words: Words) -> 
         case ["tasks", name, "done"]:
             row, kept = acts.finish_task(it, name)
             return words.say("told_kept" if kept else "told_done", title=row["title"], why=kept)
-        case ["effects", name, act] if act in acts.EFFECT_ACTS:
+        case ["effects", name, act] if act in OFFERED:
             acts.act_on_effect(it, name, act)
             return words.say("told_effect", id=name, state=words.say(f"effect_{acts.EFFECT_ACTS[act].state}"))
         case ["authorizations", name, "renewed"]:

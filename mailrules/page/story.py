@@ -63,7 +63,7 @@ def mail(it: Look, name: str) -> dict[str, Any]:
         for notice in stored.notices for e in notice["evidence"]
     ]  # fmt: skip
     shown: dict[str, Any] = {
-        "stored": stored, "notices": stored.notices, "values": evidence, "why": "", "parts": [], "sender": None,
+        "stored": stored, "notices": stored.notices, "values": list({(e["field"], e["value"]): e for e in reversed(evidence)}.values())[::-1], "why": "", "parts": [], "sender": None,
         "subject": [Piece(stored.subject)] if stored.subject else [],
         "fired": [d["rule"] for d in stored.decisions if d["fired"]],
     }  # fmt: skip

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from mailrules.decide.compose import UNVERIFIED_MARK
+from mailrules.decide.compose import unmarked
 from mailrules.effects import Effect
 from mailrules.errors import UsageError
 from mailrules.language.ast import Span, WhileTrigger
@@ -197,7 +197,7 @@ def _act(step: PersonStep, at: datetime, run: Run) -> None:
 
 def title_of(effect: Effect) -> str:
     """Return the title or subject of an effect without its mark."""
-    return str(effect.args.get("title") or effect.args.get("subject") or "").removeprefix(UNVERIFIED_MARK)
+    return unmarked(str(effect.args.get("title") or effect.args.get("subject") or ""))
 
 
 def world_of(rules: RuleSet, zone: ZoneInfo, account: str = ACCOUNT) -> World:

@@ -15,15 +15,26 @@ if TYPE_CHECKING:
 
 PATIENCE = 5.0
 """Seconds for one question with all its repeats."""
+UNANSWERED = 5
 
 
 def key_fetch(resolver: Resolver | None = None) -> KeyFetch:
-    """Return a function that asks the machine's own resolver (or another), each name once."""
+    """Return a function that asks the machine's own resolver (or another), each name once.
+
+    After so many questions without an answer it asks no more: a name server that is down or slow does not hold a poll up.
+    """
     known: dict[str, bytes | None] = {}
+    unanswered: dict[str, str] = {}
 
     def fetch(name: str) -> bytes | None:
+        if name in unanswered or len(unanswered) >= UNANSWERED:
+            raise Unreachable(unanswered.get(name, "the name server does not answer"))
         if name not in known:
-            known[name] = _ask(name, resolver)
+            try:
+                known[name] = _ask(name, resolver)
+            except Unreachable as error:
+                unanswered[name] = str(error)
+                raise
         return known[name]
 
     return fetch

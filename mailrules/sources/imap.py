@@ -20,6 +20,7 @@ from imapclient.response_parser import gen_parsed_response, parse_response
 
 from mailrules import __version__
 from mailrules.errors import AuthError, ConfigError, TemporaryError
+from mailrules.sasl import MECHANISMS, Exchange
 from mailrules.sources.faults import Refused, absent, passing, words_of
 from mailrules.sources.imap_fetch import answers, instant
 from mailrules.sources.imap_types import (
@@ -34,7 +35,6 @@ from mailrules.sources.imap_types import (
     windows,
 )
 from mailrules.sources.imap_wire import Deadline, Guarded, Wire, tls_context
-from mailrules.sources.sasl import MECHANISMS, Exchange
 
 if TYPE_CHECKING:
     from mailrules.mail.message import MessageKey
@@ -242,11 +242,12 @@ class ImapSession(Guarded):
         return content
 
     def _bodies(self, batch: list[int], cap: int) -> Iterator[tuple[int, bytes | None]]:
-        def content(_: int, item: dict[bytes, Any]) -> bytes | None:
+        def content(uid: int, item: dict[bytes, Any]) -> bytes | None:
             found = next((v for k, v in item.items() if k.startswith(b"BODY[]")), None)
-            return found if isinstance(found, bytes) and 0 < len(found) <= cap else None
+            whole = isinstance(found, bytes) and len(found) <= cap
+            return found if whole and (found or self._sizes.get(uid) == 0) else None
 
-        # NIL and an empty body mean "not fetched", never "an empty mail" (Gmail when it throttles).
+        # NIL and an empty body mean "not fetched" (Gmail when it throttles); a mail is empty only where its size says so.
         got = self._gather(batch, f"(UID BODY.PEEK[]<0.{cap}>)", content)
         for uid in batch:
             yield uid, got.get(uid)

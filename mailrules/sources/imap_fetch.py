@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 Items = dict[bytes, Any]
-_PAIR = rb'(?:UID|RFC822\.SIZE) [0-9]{1,15}|INTERNALDATE "[^"\\\r\n]{1,60}"'
+_PAIR = rb'(?:UID|RFC822\.SIZE) (?:0|[1-9][0-9]{0,14})|INTERNALDATE "[^"\\\r\n]{1,60}"'
 _ANSWER = re.compile(
     rb"[0-9]{1,15} \(((?:(?:"
     + _PAIR

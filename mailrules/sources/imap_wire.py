@@ -19,9 +19,9 @@ from typing import Any
 
 from mailrules.errors import ConfigError, TemporaryError
 from mailrules.hosts import is_loopback
+from mailrules.sasl import Exchange
 from mailrules.sources.faults import Throttled, fault
 from mailrules.sources.imap_types import UNKNOWN_UIDNEXT, ImapSettings, MailboxState
-from mailrules.sources.sasl import Exchange
 
 SLOWEST = 5_000
 """Bytes a second: a command may take the time of one read, and the time that its answer takes at this speed."""

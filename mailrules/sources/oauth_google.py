@@ -46,7 +46,7 @@ def sign_in(client: OAuthClient, secret: str, user: str, tell: Tell, ask: Ask | 
     seconds = flow.oauth2session.token.get("refresh_token_expires_in")
     if seconds:
         tell(
-            f"Google ends this sign-in after {int(seconds) // 86_400} days, because your project's consent screen is in testing:"
+            f"Google ends this sign-in after {-(-int(seconds) // 86_400)} days, because your project's consent screen is in testing:"
             " publish it (Google Cloud console, OAuth consent screen), then sign in once more."
         )
     return _grant(client, flow.credentials)
@@ -55,11 +55,12 @@ def sign_in(client: OAuthClient, secret: str, user: str, tell: Tell, ask: Ask | 
 def renewed(client: OAuthClient, secret: str, grant: Grant) -> Grant:
     """Ask for a new access token."""
     server = client.server or "https://oauth2.googleapis.com"
-    credentials: Any = Credentials(  # type: ignore[no-untyped-call]
+    make: Any = Credentials
+    credentials = make(
         None, refresh_token=grant.kept, token_uri=f"{server}/token", client_id=client.client_id, client_secret=secret
     )
     try:
-        credentials.refresh(Request())  # type: ignore[no-untyped-call]
+        credentials.refresh(Request())
     except RefreshError as error:
         words = _words(error)
         if "invalid_grant" in words:

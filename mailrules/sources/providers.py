@@ -50,14 +50,8 @@ class Provider:
     """Refuses to open a mailbox before ID was sent, whether it says that it knows ID or not."""
     set_characters: int = 4_000
     """The longest set of UIDs that it takes in one command."""
-    labels: bool = False
-    """Mailboxes are labels: one message is in several of them, under several UIDs."""
-    everything: str = ""
-    """The mailbox that holds every message once."""
     daily_bytes: int = 0
     """So much may be downloaded in a day before the provider locks the account; 0: not known."""
-    pause: int = 0
-    """So many seconds should be between two visits."""
 
 
 def _china(name: str, label: str, domain: str, link: str, *, id_first: bool = False) -> Provider:
@@ -80,7 +74,7 @@ PROVIDERS: tuple[Provider, ...] = (
         name="gmail", label="Gmail, Google Workspace", host="imap.gmail.com", hosts=("imap.googlemail.com",),
         domains=("gmail.com", "googlemail.com"), smtp_host="smtp.gmail.com", needs=("app_password",), oauth="google",
         link="https://support.google.com/accounts/answer/185833", receiver={"authserv_id": "mx.google.com"},
-        checked=READ, source=ISPDB, labels=True, everything="[Gmail]/All Mail", daily_bytes=2 * GIGABYTE, pause=60,
+        checked=READ, source=ISPDB, daily_bytes=2 * GIGABYTE,
     ),
     Provider(
         name="outlook", label="Outlook.com, Hotmail, Microsoft 365", host="outlook.office365.com",

@@ -15,6 +15,7 @@ from mailrules.mail.dkim import KeyFetch, check_signature
 from mailrules.mail.headers import header_fields, read_from
 from mailrules.mail.message import AuthVerdict, RawMessage
 from mailrules.ruleset import RuleSet
+from mailrules.spine.guard import LateError, timer
 from mailrules.store import Store
 
 PATIENCE = timedelta(hours=24)
@@ -37,6 +38,7 @@ class Anchors:
     store: Store
     rules: RuleSet
     make_fetch: Callable[[], KeyFetch] = _from_dns
+    seconds: float = 10.0
     _fetch: KeyFetch | None = field(default=None, init=False)
 
     def developers(self) -> frozenset[str]:
@@ -56,7 +58,12 @@ class Anchors:
             return None
         if self._fetch is None:
             self._fetch = self.make_fetch()
-        return check_signature(raw.content, raw.received_at, self._fetch)
+        try:
+            with timer(self.seconds):
+                return check_signature(raw.content, raw.received_at, self._fetch)
+        except LateError:
+            reason = f"checking the signature took longer than {self.seconds:g} seconds"
+            return AuthVerdict(result="unchecked", domain=sender.domain, reason=reason)
 
     def _known(self) -> set[str]:
         declared = {d.value.lower() for system in self.rules.systems for d in system.domains}

@@ -1,6 +1,6 @@
 """`mailrules doctor`: everything that can be wrong with an installation, looked at; nothing is changed.
 
-In: a Config, the store opened to look only, the present instant, a way to try a login. Out: Findings, and how alive a poller is.
+In: a Config, the store opened to look only, the present instant, what goes out to the servers. Out: Findings, and how alive a poller is.
 May not live here: the clock, printing, putting anything right.
 """
 
@@ -16,15 +16,18 @@ from typing import TYPE_CHECKING
 
 from mailrules.config import Config
 from mailrules.errors import MailrulesError
-from mailrules.secret import exposed
+from mailrules.secret import exposed, secret
 from mailrules.spine.live import load_rules, rule_texts, why_not_live
 from mailrules.store import Store
+from mailrules.world import CHAT
 
 if TYPE_CHECKING:
     from mailrules.ruleset import RuleSet
 
 FREE_BYTES = 64_000_000
 BACKWARDS = timedelta(hours=1)
+SILENT, STUCK = timedelta(days=1), timedelta(hours=6)
+"""So long no poll may be missing, and nothing may wait that was tried."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,17 +40,21 @@ class Finding:
     help: str = ""
 
 
-def examine(config: Config, store: Store, now: datetime, login: Callable[[str], str] | None) -> Iterator[Finding]:
-    """Look at everything; `login` tries one account, None leaves the network alone."""
+def examine(
+    config: Config, store: Store, now: datetime, reach: Callable[[Config], Iterator[Finding]] | None
+) -> Iterator[Finding]:
+    """Look at everything; `reach` goes to the servers, None leaves the network alone."""
     sections: Mapping[str, Callable[[], Iterator[Finding]]] = {
         "store": lambda: _store(store),
         "messages": lambda: _messages(store),
         "effects": lambda: _effects(store, now),
         "rules": lambda: _rules(config),
         "configuration": lambda: _settings(config),
+        "secrets": lambda: _secrets(config),
         "modes": lambda: _modes(config),
         "machine": lambda: _machine(config, store, now),
-        "accounts": lambda: _accounts(config, store, login),
+        "polls": lambda: _polls(config, store, now),
+        "network": lambda: reach(config) if reach else iter(()),
     }
     for name, section in sections.items():
         try:
@@ -114,6 +121,11 @@ def _messages(store: Store) -> Iterator[Finding]:
 def _effects(store: Store, now: datetime) -> Iterator[Finding]:
     counts = {state: len(store.effects(state)) for state in ("unknown", "failed", "claimed", "planned")}
     sentences = [s for s in store.needs_person(now.isoformat()) if not s.startswith("message ")]
+    tried = [row for row in store.effects("planned") if row["attempts"] and row["created"] < (now - STUCK).isoformat()]
+    sentences += [
+        f"{row['action']} {row['target']} waits since {row['created'][:16]}, tried {row['attempts']} times: {row['why']}"
+        for row in tried
+    ]
     fine = f"none failed, none is in doubt; {counts['planned'] + counts['claimed']} wait"
     yield from _each("effects", sentences, fine, "`mailrules effects` lists them; then approve, retry or cancel")
 
@@ -136,7 +148,8 @@ def _rules(config: Config) -> Iterator[Finding]:
 def _missing(config: Config, rules: RuleSet) -> Iterator[Finding]:
     """Tell what the rules need and the configuration lacks."""
     verbs = {call.verb for rule in rules.rules for call in rule.calls}
-    if config.smtp is None and verbs & {"notify", "forward to"}:
+    people = [name for name, address in config.world.people.items() if not address.startswith(CHAT)]
+    if config.smtp is None and people and verbs & {"notify", "forward to"}:
         yield Finding(
             check="configuration", ok=False, detail="rules write to people, and there is no [smtp] to send by",
             help="add [smtp] to mailrules.toml",
@@ -196,23 +209,39 @@ def _machine(config: Config, store: Store, now: datetime) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-def _accounts(config: Config, store: Store, login: Callable[[str], str] | None) -> Iterator[Finding]:
+def _secrets(config: Config) -> Iterator[Finding]:
+    """Fetch every secret that needs no network; none is shown."""
+    references = [(f"account {a.name}", a.password) for a in config.accounts if "oauth" not in a.password]
+    if config.smtp and config.smtp.password and "oauth" not in config.smtp.password:
+        references.append(("[smtp]", config.smtp.password))
+    references += [(f"[chats.{name}]", reference) for name, reference in config.chats.items()]
+    wrong = False
+    for name, reference in references:
+        try:
+            secret(reference, config.folder, name)()
+        except MailrulesError as error:
+            wrong = True
+            yield Finding(check="secrets", ok=False, detail=str(error), help=error.help)
+    if not wrong:
+        yield Finding(check="secrets", ok=True, detail=f"{len(references)} can be had")
+
+
+def _polls(config: Config, store: Store, now: datetime) -> Iterator[Finding]:
     beats = {row["account"]: row for row in store.heartbeats()}
     for account in config.accounts:
         row = beats.get(account.name)
         if row is None or not row["succeeded"]:
-            yield Finding(
-                check="polls", ok=False, detail=f"account {account.name} was never read", help="run `mailrules poll`"
-            )
-        else:
-            failed = f", and fails since {row['failed'][:16]}: {row['error']}" if row["failed"] else ""
-            detail = f"account {account.name} was last read at {row['succeeded'][:16]} UTC{failed}"
-            yield Finding(
-                check="polls", ok=not failed, detail=detail, help="`mailrules account test`" if failed else ""
-            )
-        if login is None:
+            why = f": {row['error']}" if row and row["error"] else ""
+            detail = f"account {account.name} was never read{why}"
+            yield Finding(check="polls", ok=False, detail=detail, help="run `mailrules poll`")
             continue
-        try:
-            yield Finding(check="login", ok=True, detail=login(account.name))
-        except MailrulesError as error:
-            yield Finding(check="login", ok=False, detail=str(error), help=error.help)
+        age = now - datetime.fromisoformat(row["succeeded"])
+        detail = f"account {account.name} was last read at {row['succeeded'][:16]} UTC"
+        if row["failed"]:
+            detail += f", and fails since {row['failed'][:16]}: {row['error']}"
+            yield Finding(check="polls", ok=False, detail=detail, help="`mailrules account test`")
+        elif age > SILENT:
+            help_ = "nothing starts it: `mailrules schedule` prints what to install, for cron, systemd or Windows"
+            yield Finding(check="polls", ok=False, detail=f"{detail}, {_words(age)} ago", help=help_)
+        else:
+            yield Finding(check="polls", ok=True, detail=detail)

@@ -16,7 +16,7 @@ from mailrules.config import Config
 from mailrules.effects import Effect
 from mailrules.errors import UsageError
 from mailrules.secret import COMMANDS
-from mailrules.spine.breaker import DAY, held
+from mailrules.spine.breaker import DAY, HOUR, held
 from mailrules.spine.intake import Clock
 from mailrules.spine.sending import chat_urls, smtp_settings
 from mailrules.store import Claim, Store
@@ -72,12 +72,22 @@ def _changes(config: Config, account: str) -> Changes:
 
 
 def _claimed(config: Config, store: Store, now: datetime, only: Collection[str] | None) -> list[Claim]:
-    """Claim what is due, once what is over a limit was put off."""
+    """Claim what is due, once what is over a limit, or no longer declared, was put off."""
     at = now.isoformat()
-    due = [effect for effect in store.due(at) if only is None or effect.key in only]
+    due = []
+    for effect in store.due(at):
+        if only is not None and effect.key not in only:
+            continue
+        if effect.action == "run_script" and effect.target not in config.world.scripts:
+            # why: who takes a script out of mailrules.toml means that it shall not run, and may put it back
+            store.put_off(
+                effect.key, (now + HOUR).isoformat(), f": no script `{effect.target}` is declared under [scripts]", at
+            )
+        else:
+            due.append(effect)
     if due:
         for waits in held(due, store.performed_since((now - DAY).isoformat()), config.limits, now):
-            store.put_off(waits.key, waits.until, waits.why, at)
+            store.put_off(waits.key, waits.until, f" by a limit: {waits.why}", at)
     return store.claim(now=at, only=only)
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from mailrules.errors import UsageError
 from mailrules.ledger import Authorization
 from mailrules.mail.message import Message, RawMessage
 from mailrules.store import Store, StoredMessage
+from mailrules.store.care import SIGHTINGS
 
 KEYS = "digests, places in the mailbox and the keys of effects, so that nothing is taken in or done twice"
 
@@ -52,12 +53,10 @@ def _named(store: Store, name: str, now: str) -> Forgotten:
                 f"there is no stored message and no authorization {name}",
                 help="`mailrules authorizations` and `mailrules doctor` list their ids",
             )
-        return Forgotten(
-            counts=store.forget_messages([message.digest], now), kept=(KEYS, "what the ledger learned from it")
-        )
+        return Forgotten(counts=_messages(store, {message.digest}, now), kept=(KEYS, "what the ledger learned from it"))
     digests = {m.digest for m in store.messages() if _speaks_of(m, subject)}
     digests |= {o.message for o in ledger.of(subject.id) if o.message}
-    counts = Counter(store.forget_messages(digests, now))
+    counts = _messages(store, digests, now)
     counts.update(store.forget_authorization(subject.id, now))
     kept = (
         KEYS,
@@ -70,12 +69,19 @@ def _person(store: Store, address: str, now: str) -> Forgotten:
     wanted = address.strip().lower()
     if wanted.count("@") != 1 or wanted.startswith("@") or wanted.endswith("@"):
         raise UsageError(f"{address} is no mail address")
-    digests = [m.digest for m in store.messages() if _names(store, m, wanted)]
-    counts = Counter(store.forget_messages(digests, now))
+    digests = {m.digest for m in store.messages() if _names(store, m, wanted)}
+    counts = _messages(store, digests, now)
     counts.update(store.forget_effects_with(wanted, now))
     return Forgotten(
         counts=counts, kept=(KEYS, "mailrules.toml, where [people] may name the address; change it yourself")
     )
+
+
+def _messages(store: Store, digests: Collection[str], now: str) -> Counter[str]:
+    """Forget messages, and with them that their senders were seen."""
+    with store.transaction():
+        seen = store.unsighted(digests)
+        return Counter({**store.forget_messages(digests, now), SIGHTINGS: seen})
 
 
 def _speaks_of(message: StoredMessage, subject: Authorization) -> bool:

@@ -74,12 +74,12 @@ class Reader:
 
         if not apart and not odd(raw.content):
             try:
-                with _timer(self.limits.here):
+                with timer(self.limits.here):
                     return read(
                         raw, self.rules, receiver=self.receiver, developers=self.developers, senders=self.senders,
                         signature=signature, trust=self.trust,
                     )  # fmt: skip
-            except (Exception, _LateError):  # noqa: S110 - whatever it was: the child finds out, and says it
+            except (Exception, LateError):  # noqa: S110 - whatever it was: the child finds out, and says it
                 pass
         return self._apart(raw, signature)
 
@@ -160,19 +160,19 @@ def _long_line(content: bytes) -> bool:
     return False
 
 
-class _LateError(BaseException):  # why no Exception: readers of hostile bytes catch those, and go on
+class LateError(BaseException):  # why no Exception: readers of hostile bytes catch those, and go on
     """The timer ran out."""
 
 
 @contextlib.contextmanager
-def _timer(seconds: float) -> Iterator[None]:
+def timer(seconds: float) -> Iterator[None]:
     """Interrupt what runs inside after some seconds; a timer that somebody else had set goes on afterwards."""
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def late(_number: int, _frame: FrameType | None) -> None:
-        raise _LateError
+        raise LateError
 
     before = signal.signal(signal.SIGALRM, late)
     left, every = signal.setitimer(signal.ITIMER_REAL, seconds, 1)

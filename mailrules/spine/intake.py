@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 Clock = Callable[[], datetime]
 T = TypeVar("T")
-HEADERS_AT_ONCE = 500
-BODIES_AT_ONCE = 20
+HEADERS_AT_ONCE = 1_000
+BODIES_AT_ONCE = 100
 BYTES_AT_ONCE = 16_000_000
 TRIES = 3
 """So often the reading of one message is begun; then it is put aside."""
@@ -119,8 +119,12 @@ class Intake:
                     self.progress(account.name, report.seen, left)
                     headers = await away(_all_of, session.headers, some)
                     candidates = candidates or candidates_of(self.config, account, self.rules)
-                    await self._take(account, session, candidates, headers, report)
-                    with self.store.transaction():
+                    passed, missing = await self._take(account, session, candidates, headers, report)
+                    now = self.clock().isoformat()
+                    with self.store.transaction():  # why last: what a batch leaves undone is asked for again as a whole
+                        self.store.passed_over_many(passed, now)
+                        for key in missing:
+                            self.store.pending(key, "the server did not give its header fields", now)
                         boxes.read_to(account, visit, max(some))
                 self.seen.append(
                     Seen(account=account.name, mailbox=visit.mailbox, uidvalidity=visit.uidvalidity, uid=visit.reached)
@@ -129,8 +133,11 @@ class Intake:
     async def _take(
         self, account: Account, session: ImapSession, candidates: Candidates, headers: list[Header | Missing],
         report: Report,
-    ) -> None:  # fmt: skip
-        """Decide from header fields alone, fetch the bodies of candidates in small batches, commit each batch."""
+    ) -> tuple[list[tuple[MessageKey, str]], list[MessageKey]]:  # fmt: skip
+        """Decide from header fields alone, fetch the bodies of candidates in small batches, commit each batch.
+
+        Return what was passed over, each with the digest of its header fields, and what the server did not give.
+        """
         passed: list[tuple[MessageKey, str]] = []
         wanted: dict[int, tuple[Header, str]] = {}
         missing: list[MessageKey] = []
@@ -144,14 +151,10 @@ class Intake:
                 passed.append((header.key, hashlib.sha256(header.block).hexdigest()))
             else:
                 wanted[header.key.uid] = (header, reason)
-        now = self.clock().isoformat()
-        with self.store.transaction():
-            self.store.passed_over_many(passed, now)
-            for key in missing:
-                self.store.pending(key, "the server did not give its header fields", now)
         report.candidates += len(wanted)
         for uids in self._batches(wanted):
             await self._bodies(account, session, {uid: wanted[uid] for uid in uids}, report)
+        return passed, missing
 
     def _batches(self, wanted: Mapping[int, tuple[Header, str]]) -> Iterator[list[int]]:
         """Yield the messages in turns that fit into memory."""
@@ -176,13 +179,14 @@ class Intake:
         small = [uid for uid, (header, _) in wanted.items() if header.size <= self.config.max_message]
         fetched = await away(_all_of, session.bodies, small) if small else []
         bodies = {uid: content for uid, content in fetched if content is not None}
-        with self.store.transaction():
-            for uid, (header, _) in wanted.items():
-                if uid not in small:
-                    why = f"{header.size} bytes are more than max_message_mb allows"
-                    self.store.unfetchable(header.key, why, now)
-                elif uid not in bodies:
-                    self.store.pending(header.key, "the server did not give its text", now)
+        if len(bodies) < len(wanted):
+            with self.store.transaction():
+                for uid, (header, _) in wanted.items():
+                    if uid not in small:
+                        why = f"{header.size} bytes are more than max_message_mb allows"
+                        self.store.unfetchable(header.key, why, now)
+                    elif uid not in bodies:
+                        self.store.pending(header.key, "the server did not give its text", now)
         documents = []
         for uid, content in bodies.items():
             header, reason = wanted[uid]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -43,14 +43,21 @@ def imap_settings(config: Config, account: Account, budget: int = 0) -> ImapSett
 
 def proof(config: Config, account: Account, now: datetime | None = None) -> Callable[[], str]:
     """Return what fetches the password or the access token of an account."""
-    if "oauth" not in account.password:
-        return secret(account.password, config.folder, f"account {account.name}")
+    return proof_of(config, account.password, account.name, f"account {account.name}", now)
+
+
+def proof_of(
+    config: Config, reference: Mapping[str, Any], account: str, what: str, now: datetime | None = None
+) -> Callable[[], str]:
+    """Return what fetches a secret, which may be an access token of what an account has signed in to."""
+    if "oauth" not in reference:
+        return secret(reference, config.folder, what)
 
     def token() -> str:
         # why here: only accounts that use it need it
         from mailrules.spine.tokens import access_token
 
-        return access_token(config, account.name, now)
+        return access_token(config, account, now)
 
     return token
 
@@ -173,6 +180,23 @@ def waiting(store: Store, name: str, now: datetime) -> dict[str, Any] | None:
     """Return why and until when an account's server is left alone, None where it is not."""
     found: dict[str, Any] = json.loads(store.meta_get(_wait(name)) or "{}")
     return found if found and now < datetime.fromisoformat(found["until"]) <= now + LONGEST else None
+
+
+def conditions(config: Config, store: Store | None, now: datetime) -> list[dict[str, Any]]:
+    """Return every account with its state; without a store, nothing was read yet."""
+    beats = {row["account"]: row for row in store.heartbeats()} if store else {}
+    rows = []
+    for account in config.accounts:
+        beat, wait = beats.get(account.name, {}), waiting(store, account.name, now) if store else None
+        rows.append(
+            {
+                "account": account.name, "provider": account.provider.name, "host": account.host, "port": account.port,
+                "tls": account.tls, "user": account.user, "auth": account.auth, "mailboxes": ", ".join(account.mailboxes),
+                "last_ok": beat.get("succeeded") or None, "failing_since": beat.get("failed") or None,
+                "error": beat.get("error") or None, "left_alone_until": wait["until"] if wait else None,
+            }
+        )  # fmt: skip
+    return rows
 
 
 def _wait(name: str) -> str:

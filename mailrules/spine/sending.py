@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mailrules.config import Config
 from mailrules.secret import secret
+from mailrules.spine.reaching import proof_of
 
 if TYPE_CHECKING:
     from mailrules.actions import SmtpSettings
@@ -24,7 +25,8 @@ def smtp_settings(config: Config) -> SmtpSettings | None:
         return None
     return SmtpSettings(
         host=smtp.host, port=smtp.port, tls=smtp.tls, user=smtp.user, sender=smtp.sender, timeout=smtp.timeout,
-        ca_file=smtp.ca_file, secret=secret(smtp.password, config.folder, "[smtp]") if smtp.password else None,
+        ca_file=smtp.ca_file, secret=proof_of(config, smtp.password, smtp.account, "[smtp]") if smtp.password else None,
+        auth=smtp.auth,
     )  # fmt: skip
 
 

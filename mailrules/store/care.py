@@ -40,6 +40,7 @@ KEPT_DETAIL = (
 KEPT_ARGS = ("retry", "settle_hours")
 """Of a forgotten effect: what the time rules still reckon with."""
 FORGOTTEN = "forgotten on request"
+SIGHTINGS = "sightings and confirmations of the sender"
 
 
 class Care(Outbox):
@@ -173,7 +174,7 @@ class Care(Outbox):
             ).rowcount
             senders = self._run("DELETE FROM senders WHERE lower(address) = ?", (wanted,)).rowcount
             senders += self._run("DELETE FROM trusted WHERE lower(value) = ?", (wanted,)).rowcount
-        return {**effects, "details of its story": events, "sightings and confirmations of the sender": senders}
+        return {**effects, "details of its story": events, SIGHTINGS: senders}
 
     def _forget_effects(self, keys: Collection[str], now: str) -> dict[str, int]:
         """Remove the texts of effects and of their tasks; the keys stay, so nothing is done twice."""

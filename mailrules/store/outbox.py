@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mailrules.ledger import Run
 
 GIVE_UP_AFTER = timedelta(days=5)
-HELD_BACK = "held back by a limit: "
+HELD_BACK = "held back"
 LAPSED = "state = 'claimed' AND lease <= :now"
 DUE = f"action <> 'create_task' AND ((state = 'planned' AND not_before <= :now) OR ({LAPSED}))"
 ONCE = "action = 'run_script' AND retry <> 'safe'"
@@ -62,10 +62,8 @@ class Outbox(Connection):
         return inserted
 
     def _short(self, key: str) -> str:
-        for length in range(8, len(key)):
-            if not self._rows("SELECT 1 FROM effects WHERE id = ? AND key <> ?", (key[:length], key)):
-                return key[:length]
-        return key
+        names = (key[:length] for length in range(8, len(key) + 1))
+        return next(name for name in names if not self._rows("SELECT 1 FROM effects WHERE id = ?", (name,)))
 
     def _make_task(self, effect: Effect, now: str) -> None:
         self._run(
@@ -149,7 +147,7 @@ class Outbox(Connection):
         return [{"at": r["at"], "action": r["action"], "to": json.loads(r["args"]).get("to", [])} for r in rows]
 
     def put_off(self, key: str, until: str, why: str, now: str) -> None:
-        """Let an effect wait that nobody performs now; it is not tried, so no attempt is counted."""
+        """Let an effect wait that nobody performs now, `why` goes on from "held back"; no attempt is counted."""
         self._run(
             "UPDATE effects SET state = 'planned', lease = '', not_before = ?, why = ?, updated = ?"
             " WHERE key = ? AND state IN ('planned', 'claimed')",
@@ -157,7 +155,7 @@ class Outbox(Connection):
         )
 
     def held_back(self) -> list[str]:
-        """Return why effects wait that a limit holds back, as sentences."""
+        """Return why effects wait that are held back, as sentences."""
         rows = self._rows(
             "SELECT DISTINCT why FROM effects WHERE state = 'planned' AND substr(why, 1, ?) = ? ORDER BY why",
             (len(HELD_BACK), HELD_BACK),

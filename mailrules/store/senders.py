@@ -7,7 +7,7 @@ May not live here: judging a sender (mail/auth.py, notices/trust.py), which conf
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from mailrules.store.database import Connection
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from mailrules.pipeline import Reading
 
 SENDER, DEVELOPER = "sender", "developer"
+HEAD = 256_000
+"""The bytes of a message within which its sender is looked for."""
 
 
 class Senders(Connection):
@@ -26,7 +28,8 @@ class Senders(Connection):
         """Count the sender of a notice, once for each system and level, and keep the verdict for replays."""
         message = reading.message
         address = message.sender.address if message.sender else ""
-        told = {(n.system, n.trust): n.trust_reason for n in reading.notices if n.system}
+        # why the forged: who pretends to be a declared system is shown, also where the mail is no notice of it
+        told = {(n.system, n.trust): n.trust_reason for n in reading.notices if n.system or n.trust == "forged"}
         for (system, level), reason in told.items():
             self._run(
                 "INSERT INTO senders VALUES (?, ?, ?, 1, ?, ?, ?) ON CONFLICT (system, address, level) DO UPDATE SET"
@@ -39,6 +42,24 @@ class Senders(Connection):
                 "INSERT INTO verdicts VALUES (?, ?, ?, ?) ON CONFLICT (digest) DO NOTHING",
                 (reading.digest, verdict.result, verdict.domain, verdict.reason),
             )
+
+    def unsighted(self, digests: Collection[str]) -> int:
+        """Take back that the senders of messages were seen, and what was found out about them; return how many rows went."""
+        from mailrules.mail.headers import header_fields, read_from
+
+        gone = 0
+        for digest in digests:
+            found = self._rows(
+                "SELECT m.notices, c.content FROM messages m LEFT JOIN contents c ON c.digest = m.digest WHERE m.digest = ?",
+                (digest,),
+            )
+            for notices, content in found:
+                sender, _ = read_from(header_fields((content or b"")[:HEAD]))
+                told = {(n["system"], n["trust"]) for n in json.loads(notices)}
+                rows = [(system, sender.address if sender else "", level) for system, level in sorted(told)]
+                self._many("UPDATE senders SET seen = seen - 1 WHERE (system, address, level) = (?, ?, ?)", rows)
+            gone += self._run("DELETE FROM verdicts WHERE digest = ?", (digest,)).rowcount
+        return gone + self._run("DELETE FROM senders WHERE seen <= 0", ()).rowcount
 
     def senders(self) -> list[dict[str, Any]]:
         """Return every sender of a notice, by system and level, the newest first."""

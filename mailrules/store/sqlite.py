@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 PATIENCE = 3
 """So many polls in vain before a person hears of a message that the server does not give."""
 
+WAITS = {"quarantined": "was put aside unread", "unfetchable": "could not be fetched"}
 _PLACE = (
     "INSERT INTO places (account, mailbox, uidvalidity, uid, status, digest, reason, attempts, updated)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (account, mailbox, uidvalidity, uid) DO UPDATE SET"
@@ -296,7 +297,7 @@ class Store(Care, Senders):
             (PATIENCE,),
         )
         for r in rows:
-            what = "was put aside unread" if r["status"] == "quarantined" else "could not be fetched"
+            what = WAITS.get(r["status"], "still waits")
             found.append(f"message {r['uid']} in {r['mailbox']} of {r['account']} {what}: {r['reason']}")
         return found
 

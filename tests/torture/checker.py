@@ -21,6 +21,8 @@ from tests.torture.scenario import AGENCY, OFFICE, OWNER, RUNG, Case, World
 STDERR_LINES = 30
 MEMORY = 300
 MARK = "[unverified] "
+UNREAD = "Look at a notice"
+"""So begin tasks that hand to a person what could not be read; they say what stands in the mail."""
 FIELDS = {
     "from", "to", "subject", "date", "message-id", "mime-version", "content-type", "content-transfer-encoding", "auto-submitted",
     "in-reply-to", "references", "x-auto-response-suppress", "precedence", "content-disposition", "reply-to",
@@ -205,7 +207,8 @@ def _tasks(found: Evidence, titles: Sequence[str]) -> Iterator[str]:
 def _invented(world: World, title: str) -> bool:
     """Tell whether a title names a day that no notice announces; of bad mail nobody may conclude one."""
     days = {case.expires.isoformat() for case in world.cases}
-    return any(day not in days for day in DAY.findall(title)) and "Trap Maker" not in title
+    told = "Trap Maker" in title or title.removeprefix(MARK).startswith(UNREAD)
+    return any(day not in days for day in DAY.findall(title)) and not told
 
 
 def _mails(found: Evidence) -> Iterator[str]:

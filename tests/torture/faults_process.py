@@ -14,7 +14,7 @@ import sqlite3
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -159,9 +159,10 @@ def of_store(trial: Trial) -> list[str]:
     return [word for name in ("", "-wal", "-shm", "-journal", ".lock") for word in ("-P", store + name)]
 
 
-def counted(bench: Bench, *, disk: bool) -> dict[str, int]:
+def counted(bench: Bench, *, disk: bool, before: Callable[[Trial], None] = lambda _: None) -> dict[str, int]:
     """Return how often a clean poll asks the system for what."""
     trial = bench.trial()
+    before(trial)
     to = trial.folder / "counts"
     straced(trial, "-c", "-o", str(to), *(of_store(trial) if disk else []))
     found = {}

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from datetime import UTC, datetime
 
-from tests.torture import faults_mail, faults_process, faults_wire, faults_world
+from tests.torture import faults_mail, faults_own, faults_process, faults_wire, faults_world
 from tests.torture.bench import Bench
 from tests.torture.fault import Fault, Point
 from tests.torture.scenario import house, small
@@ -29,7 +29,7 @@ AGAIN = 2
 
 
 def faults() -> list[Fault]:
-    return [*faults_process.FAULTS, *faults_wire.FAULTS, *faults_world.FAULTS, *faults_mail.FAULTS]
+    return [*faults_process.FAULTS, *faults_wire.FAULTS, *faults_world.FAULTS, *faults_own.FAULTS, *faults_mail.FAULTS]
 
 
 # --- in a worker --------------------------------------------------------------------------------------------------------

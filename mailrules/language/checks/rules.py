@@ -16,6 +16,7 @@ from mailrules.language.checks.session import Session
 from mailrules.language.checks.types import check_condition, demanded_trust, type_of_anchor
 from mailrules.language.definitions import ActionType, FactType
 from mailrules.language.speller import suggestion
+from mailrules.world import CHAT
 
 _TEMPLATE_PART = re.compile(r"\{\{(.*?)\}\}|\{%(.*?)%\}", re.DOTALL)
 _NOT_NAMES = re.compile(r"'[^']*'|\"[^\"]*\"|\|[ \t]*[A-Za-z_]+")
@@ -288,6 +289,11 @@ def _target(session: Session, call: ActionCall, kind: str) -> None:
         _mail_word(session, target, kind)
     elif isinstance(target, Name):
         _person(session, target)
+        if call.verb == "forward to" and (session.words.people or {}).get(target.value, "").startswith(CHAT):
+            session.say(
+                "E022", target.span, f"`{target.value}` is a chat, which takes no forwarded mail",
+                f"write notify {target.value}, or name a person of [people]",
+            )  # fmt: skip
     elif target.value.count("@") != 1 or any(c.isspace() for c in target.value):
         session.say(
             "E022",

@@ -1,0 +1,67 @@
+"""Which messages are fetched: the quick way over the bytes beside the plain way over what they say."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from mailrules.mail.headers import decode_field, header_fields, only, read_from
+from mailrules.notices.candidates import Candidates
+from mailrules.notices.lines import subject_line
+from mailrules.notices.patterns import FORWARDED
+from mailrules.notices.search import Searched
+from mailrules.ruleset import load
+from mailrules.shipped import grammar_text, shipped_rules
+
+PEOPLE = frozenset({"owner@shop.example", "agency@outside.example"})
+PIECES = [
+    b"From: ", b"from :", b"Subject: ", b"subject:", b"\r\n", b"\n", b"\r\n ", b"\n\t", b"\r", b"@", b"a@", b'"', b"\\", b"<", b">",
+    b"(c)", b" ", b"owner@shop.example", b"owner@shop.", b"example", b"Fwd: ", b"WG: ", b"amazon", b".com", b"AMAZON.DE", b"ama",
+    b"zon.com", b"amazon.co.jp", b"=?utf-8?Q?ACTION_REQUIRED?=", b"Content-Type: message/rfc822", b"Content-Type: multipart/mixed",
+    b"ACTION REQUIRED - Your software application authorization will expire in 30 days", b"\xc3\xa9", b"\x1b$B", b"\xe3\x80\x80",
+]  # fmt: skip
+
+
+@cache
+def candidates() -> Candidates:
+    rules = load(shipped_rules(), grammar_text())
+    return Candidates(systems=rules.systems, wordings=rules.wordings, people=PEOPLE)
+
+
+def plainly(asked: Candidates, block: bytes) -> bool:
+    """Say whether a message is a candidate, as the design says it (section 6)."""
+    fields = header_fields(block)
+    sender, _ = read_from(fields)
+    written = b" ".join(value for name, value in fields if name == "from").decode("latin-1").lower()
+    domains = [domain.value.lower() for system in asked.systems for domain in system.domains]
+    if any((sender and sender.domain == domain) or f"@{domain}" in written for domain in domains):
+        return True
+    subject = decode_field(only(fields, "subject"))
+    bare = FORWARDED.sub("", subject)
+    about = Searched([subject_line(bare, 0)])
+    if any(about.find(clause) for wording in asked.wordings for clause in wording.subject):
+        return True
+    kind = only(fields, "content-type").lower()
+    forwards = bare != subject or any(k in kind for k in (b"message/rfc822", b"multipart/mixed", b"multipart/digest"))
+    return bool(sender and sender.address in PEOPLE and forwards)
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=14).map(b"".join), st.booleans())
+@example(b'a@"amazon".com\r\n\r\n', True)
+@example(b"a@amazon.com (c)\r\n", True)
+@example(b'"a@ama\r\n zon.com" <x@shop.example>', True)
+@example(b"owner@shop.example\r\nSubject: Fwd: lamp", True)
+@settings(max_examples=500, deadline=None)
+def test_the_scan_of_the_bytes_misses_no_candidate_and_makes_none(pieces: bytes, leading: bool) -> None:
+    block = (b"From: " if leading else b"") + pieces
+    assert (candidates().reason(block) is not None) == plainly(candidates(), block)
+
+
+def test_the_reason_names_what_made_it_one() -> None:
+    reason = candidates().reason
+    assert reason(b"From: a@amazon.com\r\n\r\n") == "sender domain amazon.com belongs to amazon"
+    assert reason(b"From: a@shop.example\r\nSubject: lamp\r\n\r\n") is None
+    told = reason(b"From: owner@shop.example\r\nSubject: Fwd: lamp\r\n\r\n")
+    assert told == "a forward from owner@shop.example, who is listed under [people]"

@@ -1,0 +1,229 @@
+"""Leaving a server alone, over processes; and what UIDs are worth: renumbered, missing, copied, delivered again."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from datetime import timedelta
+
+import imapclient
+import pytest
+
+from mailrules import app
+from mailrules.errors import EXIT_AUTH, EXIT_DONE, EXIT_TEMPORARY
+from mailrules.sources import providers
+from mailrules.spine.reaching import conditions
+from mailrules.store import Store
+from tests.house import EXPIRES, NOW, mail, settled
+from tests.servers import Dovecot, dovecot_available
+from tests.test_provider_servers import Script
+
+RULES = """
+rule "keep" {
+  on authorization_expiring
+  create task "Renew {{ developer }}"
+}
+"""
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def house(tmp_path):
+    with settled(tmp_path, RULES, [mail("Never Settle", "446453545547", expires=EXPIRES, days=20)]) as it:
+        yield it
+
+
+@contextlib.contextmanager
+def only(house, server):
+    """Let another server answer."""
+    with server.running() as port:
+        house.change("mailrules.toml", f"port = {house.server.port}", f"port = {port}")
+        house.change("mailrules.toml", '"127.0.0.1"\n', f'"127.0.0.1"\n# {port}\n')
+        yield server
+
+
+def codes(house, *moments):
+    return [house.poll(moment).exit_code for moment in moments]
+
+
+# --- leaving alone ------------------------------------------------------------------------------------------------
+
+
+def test_refused_logins_are_spaced_and_every_poll_says_so(house):
+    with only(house, Script({b"AUTHENTICATE": b"@ NO [AUTHENTICATIONFAILED] Invalid credentials\r\n"})) as server:
+        moments = [NOW + MINUTE * n for n in range(0, 180, 4)]
+        assert set(codes(house, *moments)) == {EXIT_AUTH}
+        assert server.connections == 5  # at 0, 8, 24, 84 and 144 minutes
+        (report,) = house.poll(moments[-1] + MINUTE).reports
+    assert "refused 5 times" in str(report.error)
+    assert "the next try is at" in str(report.error)
+    assert "`mailrules account test`" in report.error.help
+
+
+def test_a_changed_password_is_tried_at_once_and_a_login_that_works_ends_the_pause(house):
+    password = house.folder / "password"
+    password.write_text("wrong", encoding="utf-8")
+    assert codes(house, NOW, NOW + MINUTE) == [EXIT_AUTH, EXIT_AUTH]
+    password.write_text("secret", encoding="utf-8")
+    assert codes(house, NOW + 2 * MINUTE) == [EXIT_DONE]
+    password.write_text("wrong", encoding="utf-8")
+    assert codes(house, NOW + 3 * MINUTE) == [EXIT_AUTH]
+    (report,) = house.poll(NOW + 4 * MINUTE).reports
+    assert "refused 1 times" in str(report.error)
+
+
+def test_a_login_test_always_tries(house):
+    with only(house, Script({b"AUTHENTICATE": b"@ NO [AUTHENTICATIONFAILED] no\r\n"})) as server:
+        codes(house, NOW)
+        for _ in range(3):
+            with pytest.raises(app.MailrulesError):
+                app.test_login(house.config, "shop")
+        assert server.connections == 4
+
+
+def test_a_secret_that_cannot_be_had_is_no_refused_login(house):
+    (house.folder / "password").unlink()
+    assert codes(house, NOW) == [EXIT_AUTH]
+    (house.folder / "password").write_text("secret", encoding="utf-8")
+    (house.folder / "password").chmod(0o600)
+    assert codes(house, NOW + MINUTE) == [EXIT_DONE]
+
+
+def test_a_throttled_account_is_not_connected_to_before_the_time_that_the_server_named(house):
+    words = b"@ BAD Request is throttled. Suggested Backoff Time: 299910 milliseconds\r\n"
+    with only(house, Script({b"EXAMINE": words, b"STATUS": b"@ BAD later\r\n"})) as server:
+        assert codes(house, NOW, NOW + MINUTE, NOW + 4 * MINUTE) == [EXIT_TEMPORARY] * 3
+        assert server.connections == 1
+        (report,) = house.poll(NOW + 4 * MINUTE).reports
+        assert "not asked before 2024-03-25 09:04 UTC" in str(report.error)
+        assert codes(house, NOW + 5 * MINUTE) == [EXIT_TEMPORARY]
+        assert server.connections == 2
+
+
+def test_a_clock_that_was_set_back_holds_no_account_for_years(house):
+    with only(house, Script({b"AUTHENTICATE": b"@ NO [AUTHENTICATIONFAILED] no\r\n"})) as server:
+        codes(house, NOW, NOW - timedelta(days=400))
+        assert server.connections == 2
+
+
+def test_the_state_of_each_account_can_be_seen(house):
+    store = Store.scratch(None)
+    assert conditions(house.config, store, NOW)[0]["last_ok"] is None
+    house.poll()
+    (house.folder / "password").write_text("wrong", encoding="utf-8")
+    house.poll(NOW + MINUTE)
+    (row,) = conditions(house.config, house.store, NOW + 2 * MINUTE)
+    assert row["last_ok"] == NOW.isoformat()
+    assert row["failing_since"] == (NOW + MINUTE).isoformat()
+    assert row["left_alone_until"] == (NOW + 6 * MINUTE).isoformat()
+    assert conditions(house.config, house.store, NOW + timedelta(hours=1))[0]["left_alone_until"] is None
+
+
+def test_the_bytes_of_a_day_are_counted_over_polls_and_the_next_day_begins_anew(house, monkeypatch):
+    monkeypatch.setattr(providers, "PROVIDERS", (replace(providers.by_name("gmail"), daily_bytes=2_000),))
+    house.change("mailrules.toml", "[accounts.shop]\n", '[accounts.shop]\nprovider = "gmail"\n')
+    results = [house.poll(NOW + MINUTE * n * 20).exit_code for n in range(12)]
+    assert results[0] == EXIT_DONE
+    assert results[-1] == EXIT_TEMPORARY
+    (report,) = house.poll(NOW + timedelta(hours=5)).reports
+    assert "near the provider's limit" in str(report.error)
+    assert house.poll(NOW + timedelta(days=1)).exit_code == EXIT_DONE
+
+
+# --- nothing new --------------------------------------------------------------------------------------------------
+
+
+def test_a_mailbox_in_which_nothing_happened_is_not_opened(house):
+    server = Script({b"UID SEARCH": b"* SEARCH\r\n"})
+    with only(house, server):
+        assert codes(house, NOW) == [EXIT_DONE]
+        assert sum(line.startswith(b"EXAMINE") for line in server.lines) == 1
+        before = len(server.lines)
+        assert codes(house, NOW + MINUTE, NOW + 2 * MINUTE) == [EXIT_DONE] * 2
+        assert [line.split()[0] for line in server.lines[before:]] == [b"AUTHENTICATE", b"ID", b"STATUS", b"LOGOUT"] * 2
+        codes(house, NOW + timedelta(hours=25))
+        assert sum(line.startswith(b"EXAMINE") for line in server.lines) == 2
+
+
+def test_a_quiet_poll_and_a_plan_agree_on_how_far_was_read(house):
+    house.poll()
+    first, second = house.plan(NOW + MINUTE), house.plan(NOW + MINUTE)
+    assert first.mailboxes == second.mailboxes
+    assert first.mailboxes[0].uid == 1
+    assert house.apply(second, NOW + MINUTE).moved == []
+
+
+def test_new_mail_is_seen_at_once_after_any_number_of_quiet_polls(house):
+    codes(house, NOW, NOW + MINUTE, NOW + 2 * MINUTE)
+    house.server.messages.append(mail("Other", "111122223333", expires=EXPIRES, days=19))
+    house.poll(NOW + 3 * MINUTE)
+    assert house.done() == [("create_task", "done")] * 2
+
+
+# --- what a UID is worth ------------------------------------------------------------------------------------------
+
+
+def test_a_renumbered_mailbox_is_read_again_without_doing_anything_twice(house):
+    house.poll()
+    for validity in (77, 78, 77, 1):
+        house.server.uidvalidity = validity
+        assert house.poll(NOW + MINUTE).exit_code == EXIT_DONE
+    assert house.done() == [("create_task", "done")]
+    house.server.messages.insert(0, mail("Other", "111122223333", expires=EXPIRES, days=19))
+    house.server.uidvalidity = 79
+    house.poll(NOW + 2 * MINUTE)
+    assert house.done() == [("create_task", "done")] * 2
+
+
+def test_a_server_without_uidvalidity_loses_nothing_and_repeats_nothing(house):
+    house.server.uidvalidity = 0
+    assert codes(house, NOW, NOW + MINUTE) == [EXIT_DONE] * 2
+    house.server.messages[0:0] = [mail("Other", "111122223333", expires=EXPIRES, days=19)]  # UIDs move without a word
+    assert codes(house, NOW + 2 * MINUTE, NOW + 3 * MINUTE) == [EXIT_DONE] * 2
+    assert house.done() == [("create_task", "done")] * 2
+
+
+def test_the_same_bytes_delivered_again_do_nothing(house):
+    house.poll()
+    house.server.messages.extend([house.server.messages[0]] * 3)
+    (report,) = house.poll(NOW + MINUTE).reports
+    assert (report.candidates, report.new_effects) == (3, 0)
+    assert house.done() == [("create_task", "done")]
+    assert len(house.store.messages()) == 1
+
+
+def test_one_mail_under_many_labels_and_moved_to_and_fro_is_one_notice(tmp_path):
+    if not dovecot_available():
+        pytest.skip("Dovecot is not installed (Debian: apt install dovecot-imapd)")
+    content, moment = mail("Never Settle", "446453545547", expires=EXPIRES, days=20)
+    real = Dovecot()
+    try:
+        real.add(content, moment)
+        for label in ("Important", "&UWZ0BmIIgH8-"):
+            for part in ("cur", "new", "tmp"):
+                (real.maildir / f".{label}" / part).mkdir(parents=True)
+            (real.maildir / f".{label}" / "new" / f"1700000001.{len(label)}.test").write_bytes(content)
+        real._own()
+        with settled(tmp_path, RULES, []) as house:
+            house.change("mailrules.toml", f"port = {house.server.port}", f"port = {real.port}")
+            other = imapclient.imap_utf7.decode(b"&UWZ0BmIIgH8-")
+            house.change(
+                "mailrules.toml", 'region = "na"', f'region = "na"\nmailboxes = ["INBOX", "Important", "{other}"]'
+            )
+            (house.folder / "password").write_text(real.password, encoding="utf-8")
+            (report,) = house.poll().reports
+            assert (report.error, report.candidates, report.notices) == (None, 3, 1)
+            (file,) = (
+                (real.maildir / "new").iterdir()
+                if any((real.maildir / "new").iterdir())
+                else (real.maildir / "cur").iterdir()
+            )
+            file.rename(real.maildir / ".Important" / "new" / "1700000009.moved.test")
+            house.poll(NOW + MINUTE)
+            (real.maildir / ".Important" / "new" / "1700000010.back.test").write_bytes(content)
+            real._own()
+            assert house.poll(NOW + 2 * MINUTE).exit_code == EXIT_DONE
+            assert house.done() == [("create_task", "done")]
+            assert len(house.store.messages()) == 1
+    finally:
+        real.stop()
