@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,7 +18,6 @@ from bench.mailbox import make
 from bench.one_notice import ACCOUNT
 from bench.table import Figure, seconds, side_by_side
 from mailrules.decide import decide
-from mailrules.language.index import RuleIndex
 from mailrules.ledger import Ledger, Sighting, observe
 from mailrules.ruleset import RuleSet, load
 from mailrules.shipped import grammar_text, shipped_rules
@@ -31,7 +29,7 @@ ONE = (
     'rule "r{n}" {{\n  while authorization is expiring and developer is "Developer {n}"\n'
     '  7 days before expires: create task "Renew {{{{ developer }}}} by {{{{ expires }}}}"\n}}\n'
 )
-SIEVE = 'if allof (header :contains "subject" "authorization", header :is "x-developer" "Developer {n}") {{\n  addflag "$renew{n}";\n}}\n'
+SIEVE = 'if header :contains "subject" "Developer {n}" {{\n  addflag "$renew{n}";\n}}\n'
 FEW, MORE = 5, 45
 """Messages that sieve-filter reads; the difference is what a message costs, without compiling the script."""
 
@@ -57,8 +55,7 @@ def _rules(count: int) -> RuleSet:
         (f"many-{start}.rules", "".join(ONE.format(n=n) for n in range(start, min(start + 5000, count))))
         for start in range(0, count, 5000)
     ]
-    made = load([*shipped_rules(), *files], grammar_text())
-    return replace(made, index=RuleIndex(made.rules))
+    return load([*shipped_rules(), *files], grammar_text())
 
 
 def _situation(chosen: RuleSet, *, plain: bool = False) -> float:
@@ -90,7 +87,10 @@ def _sieve(count: int) -> float:
             box = folder / f"box{size}"
             make(box, size, (NOW - timedelta(days=1)).date(), mean=8_000)
             config = folder / f"dovecot{size}.conf"
-            user = "" if os.geteuid() else "mail_uid = 0\nmail_gid = 0\nfirst_valid_uid = 0\n"
+            # why: Dovecot refuses to read mail as root
+            user = "" if os.geteuid() else "mail_uid = mail\nmail_gid = mail\nfirst_valid_uid = 1\n"
+            for path in (folder, box, *box.rglob("*")) if user else ():
+                shutil.chown(path, "mail", "mail")
             config.write_text(
                 f"base_dir = {folder}/run\nlog_path = {folder}/log\nmail_location = maildir:{box}\n{user}"
                 "plugin {\n  sieve_max_script_size = 0\n  sieve_max_redirects = 0\n  sieve_max_actions = 0\n}\n"
@@ -99,7 +99,7 @@ def _sieve(count: int) -> float:
             environment = {
                 **os.environ,
                 "HOME": str(folder),
-                "USER": "root" if not os.geteuid() else os.environ.get("USER", ""),
+                "USER": os.environ.get("USER", "") if os.geteuid() else "mail",
             }
 
             def once(words: list[str] = words, environment: dict[str, str] = environment) -> None:

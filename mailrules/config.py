@@ -121,11 +121,15 @@ def load(path: str | None = None) -> Config:
     try:
         text = chosen.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{chosen} cannot be read: {error}") from error
+        raise ConfigError(
+            f"{chosen} cannot be read: {error}", help="it must be a text file in UTF-8 that you may read"
+        ) from error
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{chosen} is not valid TOML: {error}") from error
+        raise ConfigError(
+            f"{chosen} is not valid TOML: {error}", help=f"correct {chosen.name}; nothing was done"
+        ) from error
     problems = Problems(chosen, text)
     config = _build(chosen, data, problems)
     if problems.found:

@@ -81,7 +81,9 @@ def _from_file(name: str, folder: Path) -> str:
             )
         return path.read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise AuthError(f"{path} cannot be read: {error}") from error
+        raise AuthError(
+            f"{path} cannot be read: {error}", help="write the secret there, on one line, and chmod 600 the file"
+        ) from error
 
 
 def _from_command(argv: list[str], folder: Path) -> str:
@@ -98,7 +100,9 @@ def _from_command(argv: list[str], folder: Path) -> str:
                 encoding="utf-8",
             )
     except (OSError, subprocess.TimeoutExpired, ValueError, TypeError) as error:
-        raise AuthError(f"the command {argv[:1]} could not be run: {type(error).__name__}") from error
+        raise AuthError(
+            f"the command {argv[:1]} could not be run: {type(error).__name__}", help="run it by hand to see why"
+        ) from error
     if done.returncode:
         raise AuthError(
             f"the command {argv[:1]} ended with exit code {done.returncode}", help="run it by hand to see why"
@@ -115,7 +119,9 @@ def _from_credential(name: str, _folder: Path) -> str:
     try:
         return (Path(base) / name).read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise AuthError(f"the credential {name} cannot be read: {error}") from error
+        raise AuthError(
+            f"the credential {name} cannot be read: {error}", help=f"look at LoadCredential={name}:… in the unit"
+        ) from error
 
 
 def _from_keyring(name: str, _folder: Path) -> str:

@@ -11,7 +11,6 @@ import pytest
 
 from mailrules.ledger import Ledger
 from mailrules.mail.auth import authenticate
-from mailrules.world import Receiver, is_authserv_id
 from mailrules.mail.headers import header_fields, read_from
 from mailrules.mail.message import AuthVerdict, Message, RawMessage
 from mailrules.mail.parse import parse_message
@@ -22,7 +21,7 @@ from mailrules.pipeline import conclude
 from mailrules.pipeline import read as pipeline_read
 from mailrules.ruleset import load
 from mailrules.shipped import grammar_text, shipped_rules
-from mailrules.world import AccountFacts, Script, World
+from mailrules.world import AccountFacts, Receiver, Script, World, is_authserv_id
 from tests.forgeries import LOOK_ALIKES
 
 OURS = Receiver(authserv_id="mx.test")
@@ -338,6 +337,40 @@ def test_what_was_not_read_or_names_nobody_is_authenticated_at_most() -> None:
     assert with_trust(nobody, dateless, RULES.systems, []).trust_reason == "no sender is known"
     swapped = replace(message, auth=AuthVerdict(result="pass", domain="evil.test"))
     assert with_trust(swapped, dateless, RULES.systems, []).trust_reason == "nothing says who sent it"
+
+
+def test_what_is_said_of_trust_fits_what_was_found() -> None:
+    stamp = b"Authentication-Results: mx.test; dmarc=%s header.from=%s\r\nFrom: a@%s\r\nDate: Thu, 1 Jan 2026 00:00:00 +0000\r\n\r\nhi"
+    named = Notice(status="read", system="amazon", fields={"developer_id": "446453545547"})
+
+    def judged(
+        result: bytes, domain: bytes, notice: Notice = named, senders: Collection[tuple[str, str]] = ()
+    ) -> tuple[str, str]:
+        found = with_trust(read(stamp % (result, domain, domain)), notice, RULES.systems, [], senders)
+        return found.trust, found.trust_reason
+
+    assert judged(b"pass", b"amaz0n.com") == ("forged", "the sender's domain amaz0n.com looks like amazon.com")
+    assert judged(b"fail", b"amazon.com") == ("unverified", "The receiver says that DMARC failed for amazon.com.")
+    # why: a system that declares its domains is not spoken for by whom somebody confirmed
+    assert judged(b"pass", b"shop.example", senders=[("amazon", "shop.example")])[0] == "unverified"
+    assert judged(b"pass", b"shop.example")[1] == "the sender's domain shop.example is not one that the system declares"
+    ordinary = Notice(status="unrecognized")
+    assert (
+        judged(b"pass", b"shop.example", ordinary)[1]
+        == "the sender's domain shop.example is not one that the system declares"
+    )
+    hub_notice = replace(named, system="hub")
+    assert "`mailrules trust` shows how to confirm shop.example" in judged(b"pass", b"shop.example", hub_notice)[1]
+    assert judged(b"pass", b"amazon.com")[1] == "the developer id is neither listed under [developers] nor confirmed"
+    assert judged(b"pass", b"amazon.com", replace(named, fields={}))[1] == "it names no developer id"
+
+
+@pytest.mark.parametrize(("hour", "level"), [(b"00:00:00", "bound"), (b"23:59:59", "authenticated")])
+def test_a_mail_may_have_been_written_45_days_before_it_came_and_no_longer(hour: bytes, level: str) -> None:
+    day = b"17" if level == "bound" else b"16"
+    message = read(PASS + b"From: a@amazon.com\r\nDate: %s Nov 2025 %s +0000\r\n\r\nhi" % (day, hour))
+    notice = Notice(status="read", system="amazon", fields={"developer_id": "446453545547"})
+    assert with_trust(message, notice, RULES.systems, ["446453545547"]).trust == level
 
 
 def test_what_came_inside_another_mail_is_unverified_whoever_sent_that() -> None:

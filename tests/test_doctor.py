@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import socket
@@ -125,15 +126,13 @@ def speaking(first: bytes, certificate: Path | None = None) -> Iterator[int]:
                 sock, _ = listener.accept()
             except OSError:
                 return
-            try:
-                with sock:
-                    if certificate:
-                        sock = context.wrap_socket(sock, server_side=True)
-                    sock.sendall(first)
-                    sock.settimeout(2)
-                    sock.recv(100)
-            except OSError:
-                pass
+            sock.settimeout(2)
+            talk = context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False) if certificate else sock
+            with talk, contextlib.suppress(OSError):
+                if isinstance(talk, ssl.SSLSocket):
+                    talk.do_handshake()
+                talk.sendall(first)
+                talk.recv(100)
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()

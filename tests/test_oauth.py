@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.request
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
 
 from mailrules import app
 from mailrules import config as configuration
-from mailrules.errors import AuthError, ConfigError, TemporaryError
+from mailrules.actions.mail_out import SmtpSettings, send
+from mailrules.errors import EXIT_CONFIG, AuthError, ConfigError, TemporaryError
 from mailrules.sources import oauth
 from mailrules.sources.faults import Refused
 from mailrules.sources.imap import ImapSession, ImapSettings
 from mailrules.spine import tokens
 from tests.authorization import KEY, Authorization, token
-from tests.servers import Dovecot, dovecot_available
+from tests.servers import Dovecot, dovecot_available, free_port
 
 NOW = datetime.now(UTC)
+ROOT = Path(__file__).parent.parent
 
 
 def missing(reason):
@@ -262,3 +269,60 @@ def test_a_library_that_is_not_installed_is_one_sentence(monkeypatch):
     with pytest.raises(ConfigError, match="not installed \\(msal\\)") as caught:
         oauth.issuer_of("microsoft")
     assert "mailrules[oauth]" in caught.value.help
+
+
+def test_the_command_signs_in_and_shows_at_once_that_it_works(dovecot, tmp_path, microsoft):
+    settings(tmp_path, microsoft, "microsoft", dovecot.port)
+    command = [
+        sys.executable,
+        "-m",
+        "mailrules",
+        "account",
+        "login",
+        "shop",
+        "--config",
+        str(tmp_path / "mailrules.toml"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "type the code ABCD and sign in as seller" in done.stdout
+    assert "logged in to 127.0.0.1" in done.stdout
+    again = subprocess.run([*command[:5], "other", *command[6:]], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert again.returncode == EXIT_CONFIG
+
+
+class Taker:
+    """An SMTP server that takes one token."""
+
+    def __init__(self, good: str) -> None:
+        self.good, self.mails = good, []
+
+    async def auth_XOAUTH2(self, server: Any, args: list[str]) -> AuthResult:  # noqa: N802 - aiosmtpd's name
+        said = base64.b64decode(args[1]).decode()
+        if said == f"user=seller\1auth=Bearer {self.good}\1\1":
+            return AuthResult(success=True)
+        answer = await server.challenge_auth('{"status":"400","scope":"https://mail.google.com/"}')
+        assert answer == b""
+        return AuthResult(success=False, handled=False)
+
+    async def handle_DATA(self, *told: Any) -> str:  # noqa: N802 - aiosmtpd's name
+        self.mails.append(told[-1].content)
+        return "250 OK"
+
+
+def test_mail_goes_out_by_a_token_too_and_a_refusal_says_what_the_server_said():
+    taker = Taker("good")
+    controller = Controller(taker, hostname="127.0.0.1", port=free_port(), auth_require_tls=False)
+    controller.start()
+    try:
+        for secret, result in (("good", "done"), ("bad", "failed")):
+            smtp = SmtpSettings(
+                host="127.0.0.1", port=controller.port, tls="none", user="seller", secret=lambda s=secret: s,
+                sender="a@firm.example", auth="xoauth2",
+            )  # fmt: skip
+            outcome = send(smtp, ["b@firm.example"], lambda _: b"Subject: x\r\n\r\nx\r\n")
+            assert outcome.result == result, outcome.why
+        assert "status 400, scope https://mail.google.com/" in outcome.why
+        assert len(taker.mails) == 1
+    finally:
+        controller.stop()

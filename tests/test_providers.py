@@ -1,5 +1,7 @@
 """The table of providers, what a configuration takes from it, and each provider's quirks on a scripted server."""
 
+from pathlib import Path
+
 import pytest
 
 from mailrules import config
@@ -110,3 +112,20 @@ def test_an_authorization_server_is_reached_over_tls_or_on_this_machine(tmp_path
     text = '[accounts.main]\nprovider = "gmail"\nuser = "s"\noauth = "google"\n[oauth.google]\nclient_id = "x"\n'
     assert "begins with https" in refusal(tmp_path, text + 'server = "http://auth.example"\n')
     assert loaded(tmp_path, text + 'server = "http://127.0.0.1:1/"\n').oauth["google"].server == "http://127.0.0.1:1"
+
+
+def test_the_page_of_providers_has_a_row_for_each_with_its_servers_and_what_it_wants():
+    page = (Path(__file__).parent.parent / "docs" / "providers.md").read_text(encoding="utf-8")
+    rows = {row.split("`")[1]: row for row in page.splitlines() if row.startswith("| `")}
+    assert list(rows)[1:] == [p.name for p in providers.PROVIDERS]
+    for provider in providers.PROVIDERS:
+        row = rows[provider.name]
+        assert f"| {provider.host}:{provider.port} |" in row if provider.host else "| your own | your own |" in row
+        assert f"| {provider.smtp_host}:{provider.smtp_port}" in row or not provider.smtp_host
+        assert ("(STARTTLS)" in row) == (provider.smtp_tls == "starttls")
+        assert (f"| {provider.checked} |" if provider.checked else "| no |") in row
+        assert f"({provider.link})" in row
+        assert ("app password" in row, "授权码" in row, "switched on" in row) == tuple(
+            need in provider.needs for need in ("app_password", "authorization_code", "imap_on")
+        )
+    assert all(f"`{alias}`" in page for alias in providers.ALIASES)

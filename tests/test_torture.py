@@ -1,9 +1,14 @@
-"""The torture's checker is able to fail: what is planted is noticed, each by its invariant."""
+"""The torture's checker is able to fail: what is planted is noticed, each by its invariant. What the torture found stays found."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
+import re
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,11 +17,14 @@ import pytest
 
 from mailrules import app
 from mailrules import config as configuration
+from mailrules.templates import problem
 from tests.servers import PASSWORD
 from tests.torture.checker import Ended, Evidence, Sent, check
 from tests.torture.runner import faults
 from tests.torture.scenario import AGENCY, OFFICE, OWNER, settle, small
-from tests.torture.servers import OwnMailbox, Sink
+from tests.torture.servers import OwnMailbox, Sink, mailbox
+
+ROOT = Path(__file__).parents[1]
 
 
 def evidence(folder: Path) -> Evidence:
@@ -113,6 +121,11 @@ PLANTED = {
     "the password": (but(ends=lambda _: [Ended(0, f"it is {PASSWORD}", "", 1.0)]), "I6 the password"),
     "a poll without end": (but(ends=lambda _: [Ended(None, "", "", 61.0)]), "I7 a poll was still"),
     "a process left behind": (but(left=lambda _: ["sh renew.sh"]), "I7 a process"),
+    "too much memory": (but(ends=lambda _: [Ended(0, "", "", 1.0, memory=301)]), "I7 a poll took 301 MB"),
+    "a field of another mail in ours": (
+        but(sent=lambda f: [*f.sent, *(Sent(s.recipients, b"X-Injected: yes\r\n" + s.content) for s in to(OWNER)(f))]),
+        "I2 unasked: a mail of ours has the field X-Injected",
+    ),
     "a message counted twice": (
         sql("INSERT INTO obligations (authorization, due, reminders, history)"
             " SELECT authorization, '2031-01-01', 1, 0 FROM obligations LIMIT 1"),
@@ -131,6 +144,32 @@ def test_what_is_planted_is_noticed(name: str, clean: Evidence) -> None:
     assert any(line.startswith(sentence) for line in check(plant(clean))), check(plant(clean))
 
 
+def test_each_invariant_has_something_planted_against_it() -> None:
+    assert {sentence[:2] for _, sentence in PLANTED.values()} == {f"I{n}" for n in range(1, 9)}
+
+
+@pytest.mark.parametrize(
+    ("loose", "title", "allowed"),
+    [
+        ("days", "Renew somebody", True),
+        ("days", "Renew somebody by 2031-01-01", False),
+        ("days", "Look at a notice of amazon that could not be read: expires is said differently: `2031-01-01`", True),
+        ("marked", "[unverified] Renew somebody by 2031-01-01", True),
+        ("marked", "Renew somebody by 2031-01-01", False),
+        ("any", "Renew somebody by 2031-01-01", True),
+        ("", "[unverified] Renew somebody", False),
+    ],
+)
+def test_of_a_strangers_mail_only_what_is_allowed_may_come(
+    loose: str, title: str, allowed: bool, clean: Evidence
+) -> None:
+    planted = sql(
+        f"INSERT INTO tasks (effect, title, due, status) SELECT effect, '{title}', due, status FROM tasks LIMIT 1"
+    )
+    broken = check(dataclasses.replace(planted(clean), loose=loose))
+    assert any(line.startswith("I2 unasked") for line in broken) is not allowed
+
+
 def test_one_duplicate_a_crash_is_declared_and_two_are_not(clean: Evidence) -> None:
     twice = dataclasses.replace(clean, sent=[*clean.sent, *to(OWNER)(clean)], crashes=1)
     assert check(twice) == []
@@ -141,4 +180,69 @@ def test_one_duplicate_a_crash_is_declared_and_two_are_not(clean: Evidence) -> N
 def test_each_class_has_a_name_of_its_own_and_a_row_of_the_matrix() -> None:
     names = [fault.name for fault in faults()]
     assert len(set(names)) == len(names) >= 40
-    assert all(fault.row[0] in "FB" for fault in faults())
+    rows = {row for fault in faults() for row in re.findall(r"[FB]\d\d", spread(fault.row))}
+    assert rows == {f"F{n:02}" for n in range(1, 34)} | {f"B{n:02}" for n in range(1, 19)}
+
+
+def spread(row: str) -> str:
+    """Write F11-F14 as each of the rows."""
+    return re.sub(r"F(\d\d)-F(\d\d)", lambda m: "+".join(f"F{n:02}" for n in range(int(m[1]), int(m[2]) + 1)), row)
+
+
+def torture(*words: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.torture", "--seed", "1", *words], cwd=ROOT, capture_output=True, text=True,
+        encoding="utf-8", timeout=300, check=False, env={**os.environ, "PYTHONUTF8": "1"},
+    )  # fmt: skip
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.timeout(300)
+def test_a_whole_poll_holds_every_invariant_under_some_faults_of_the_torture() -> None:
+    code, said = torture(
+        "--seconds", "1", *(word for name in ("cut-imap", "kill-time", "lies", "rules") for word in ("--only", name))
+    )
+    assert code == 0, said
+    assert re.search(
+        r"^4 faults of 4 classes \(\d rows of the matrix\), 0 of them broke an invariant; seed 1", said, re.MULTILINE
+    ), said
+
+
+@pytest.mark.timeout(300)
+def test_one_point_is_tried_again_by_the_name_that_a_failure_gives_it() -> None:
+    code, said = torture("--only", "refused", "--point", "('EXAMINE', 'NO [INUSE] busy', '')")
+    assert (code, "1 faults of 1 classes" in said) == (0, True), said
+
+
+# --- found by the torture -----------------------------------------------------------------------------------------------
+
+
+def test_a_template_of_thousands_of_dots_is_a_problem_and_no_fault_of_ours() -> None:
+    assert problem("{{ " + "x." * 5000 + "x }}") == "the template cannot be read: it is nested too deep"
+
+
+def polled(folder: Path, content: bytes) -> tuple[app.Outcome, list[tuple[object, ...]]]:
+    """Poll the small world with one more mail in it; return what stands of the mails' places."""
+    world = small(datetime.now(UTC).date())
+    box, sink = mailbox(), Sink()
+    try:
+        box.fill([*world.mails, (content, datetime.now(UTC))])
+        outcome = app.poll(configuration.load(str(settle(world, folder, box.port, sink.port))))
+        with contextlib.closing(sqlite3.connect(folder / "state" / "mailrules.db")) as store:
+            return outcome, store.execute("SELECT status, reason FROM places WHERE uid = 4").fetchall()
+    finally:
+        box.stop()
+        sink.stop()
+
+
+@pytest.mark.servers
+def test_an_empty_mail_is_kept_and_does_not_wait_for_ever(tmp_path: Path) -> None:
+    outcome, places = polled(tmp_path, b"")
+    assert (outcome.exit_code, places) == (0, [("stored", "")])
+
+
+def test_a_forged_mail_that_is_no_notice_of_any_system_is_taken_in(tmp_path: Path) -> None:
+    outcome, places = polled(
+        tmp_path, b"From: a@shop.example\r\nFrom: b@shop.example\r\nSubject: hello\r\n\r\nhello\r\n"
+    )
+    assert (outcome.exit_code, places) == (0, [("stored", "")])

@@ -12,9 +12,11 @@ import dns.rcode
 import dns.resolver
 import pytest
 
-from mailrules.errors import ConfigError
+from mailrules.cli.files import checked_rules, reading_as_a_poll
+from mailrules.errors import ConfigError, UnreadableError
 from mailrules.mail.dkim import Unreachable
 from mailrules.mail.message import RawMessage
+from mailrules.shipped import shipped_rules
 from mailrules.sources.dns import key_fetch
 from mailrules.spine.anchors import Anchors
 from mailrules.spine.guard import Limits, Reader
@@ -210,18 +212,14 @@ def test_read_and_try_believe_whom_a_poll_believes(place: Path) -> None:
             assert (row["notices"][0] if "notices" in row else row)["trust"] == level
 
 
-def test_a_document_that_cannot_be_read_is_told_by_read_in_a_sentence(
-    place: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("mailrules.spine.guard.LIMITS", Limits(here=0.000_001, wall=0.05))
-    monkeypatch.setattr(
-        Reader.__init__,
-        "__kwdefaults__",
-        {**(Reader.__init__.__kwdefaults__ or {}), "limits": Limits(here=0.000_001, wall=0.05)},
-    )
-    code, _, err = run(place, "read", str(place / "0.eml"))
-    assert code != 0
-    assert "0.eml cannot be read: reading it took longer" in err
+def test_a_document_that_cannot_be_read_is_told_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(Reader.__init__.__kwdefaults__, "limits", Limits(here=0.000_001, wall=0.05))  # type: ignore[arg-type]
+    rules = checked_rules(list(shipped_rules()), None)
+    with (
+        reading_as_a_poll(rules, None) as read,
+        pytest.raises(UnreadableError, match=r"x\.eml cannot be read: reading it took longer"),
+    ):
+        read(RawMessage(source="x.eml", content=MAIL, received_at=NOW))
 
 
 def test_a_mail_that_pretends_to_be_a_declared_system_is_listed_even_where_it_is_no_notice(tmp_path: Path) -> None:

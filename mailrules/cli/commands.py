@@ -28,6 +28,7 @@ from mailrules.cli import (
     testing,
     trusting,
     trying,
+    uninstall,
     work,
 )
 
@@ -87,3 +88,4 @@ app.command()(serving.calendar)
 app.command()(care.doctor)
 app.command()(care.health)
 app.command()(care.forget)
+app.command()(uninstall.uninstall)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import email
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from email.errors import CloseBoundaryNotFoundDefect
 from email.message import Message as Tree
@@ -86,7 +86,28 @@ def _over_cap(head: bytes, body: bytes, fields: Sequence[tuple[str, bytes]]) -> 
     parts = sum(n for line, n in delimiters.items() if line[2:] in declared or (odd and n > PARTS_CAP))
     if parts > PARTS_CAP or containers > 2 * PARTS_CAP:
         return "The message has more than 500 parts."
+    # why not at 50: what is a little too deep is read as far as that, and only the library's cost, a square, must not grow
+    if containers > 2 * DEPTH_CAP and _depth(content, declared) > 2 * DEPTH_CAP:
+        return "The message is nested too deeply to be read."
     return ""
+
+
+def _depth(content: bytes, declared: Collection[bytes]) -> int:
+    """Return how many multiparts are open at once, as their delimiter lines show it; linear."""
+    opened: dict[bytes, None] = {}
+    deepest = 0
+    for line in _DELIMITER.findall(content):
+        name = line.rstrip()[2:]
+        ended = name[:-2] if name.endswith(b"--") and name[:-2] in opened else b""
+        if ended or name in opened:
+            while next(reversed(opened)) != (ended or name):
+                opened.popitem()
+            if ended:
+                opened.popitem()
+        elif name in declared:
+            opened[name] = None
+            deepest = max(deepest, len(opened))
+    return deepest
 
 
 def _sent_at(fields: Sequence[tuple[str, bytes]]) -> tuple[datetime | None, tuple[str, ...]]:

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from mailrules.language.ast import Span
+from mailrules.language.ast import Span
 
 Status = Literal["read", "unparsed", "unrecognized", "refused"]
 Trust = Literal["forged", "unverified", "authenticated", "bound", "confirmed"]

@@ -115,7 +115,7 @@ def _bound(message: Message, notice: Notice, developers: Collection[str]) -> str
     if notice.status != "read":
         return "it could not be read"
     number = notice.fields.get("developer_id")
-    if not number or number not in developers:
+    if number not in developers:
         return (
             "the developer id is neither listed under [developers] nor confirmed"
             if number

@@ -201,10 +201,11 @@ def _machine(config: Config, store: Store, now: datetime) -> Iterator[Finding]:
         )  # fmt: skip
     else:
         yield Finding(check="clock", ok=True, detail=f"it is {now.isoformat()[:16]} UTC")
-    free = shutil.disk_usage(config.store.parent).free
+    place = next(p for p in config.store.absolute().parents if p.exists())
+    free = shutil.disk_usage(place).free
     wanted = max(FREE_BYTES, config.max_message * 3 // 2)
     yield Finding(
-        check="disk", ok=free >= wanted, detail=f"{free // 1_000_000} MB are free in {config.store.parent}",
+        check="disk", ok=free >= wanted, detail=f"{free // 1_000_000} MB are free in {place}",
         help="" if free >= wanted else f"make room: at least {wanted // 1_000_000} MB should be free",
     )  # fmt: skip
 

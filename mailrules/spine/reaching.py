@@ -9,7 +9,6 @@ What is remembered lies in the store, so that it holds for the next process too:
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -29,6 +28,8 @@ S = TypeVar("S", bound=ImapSession)
 
 REFUSED = (timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1))
 """So long after the first, second and every later refused login in a row: providers lock who tries again and again."""
+NOTHING = 20_000
+"""The part of a day's share that is too little to be counted."""
 LONGEST = timedelta(days=1)
 """A pause that is longer comes from a clock that was wrong, or from a server that errs."""
 
@@ -154,8 +155,9 @@ class Patience:
         return most - self._spent(now) if most else 0
 
     def spend(self, received: int, now: datetime) -> None:
-        """Write down what came, where the provider counts it."""
-        if self.account.provider.daily_bytes and received:
+        """Write down what came, where the provider counts it; a visit that found nothing is too little to write for."""
+        most = self.account.provider.daily_bytes
+        if most and received > most // NOTHING:
             total = self._spent(now) + received
             self.store.meta_set(f"spent {self.account.name}", f"{now.date()} {total}", now.isoformat())
 
@@ -169,6 +171,9 @@ class Patience:
 
     async def _mark(self) -> str:
         """Return two bytes that change with the password or the settings, and that tell nobody what it is."""
+        # why here: only after a refused login
+        import hashlib
+
         account = self.account
         known = [self.store.own_id(), account.host, account.port, account.user, account.auth, dict(account.password)]
         if account.auth == "password":

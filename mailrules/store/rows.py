@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -49,11 +50,21 @@ class StoredMessage:
     content: bytes | None
 
 
+def _inner(value: Any) -> Any:
+    # why not asdict(): it copies every value of every record, and to be written down once it need not be copied
+    names = getattr(type(value), "__dataclass_fields__", None)
+    return {name: getattr(value, name) for name in names} if names else str(value)
+
+
+_JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True, default=_inner)
+
+
 def dumps(value: Any) -> str:
-    """Return plain JSON text, the same for the same value."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
+    """Return plain JSON text, the same for the same value; a record is an object of its fields."""
+    return _JSON.encode(value)
 
 
+@cache
 def upsert(table: str, record: type[Authorization | Obligation], key: tuple[str, ...]) -> str:
     """Return the statement that puts a record in place of its former self: columns and fields have the same names."""
     names = tuple(f.name for f in fields(record))
@@ -66,7 +77,7 @@ def upsert(table: str, record: type[Authorization | Obligation], key: tuple[str,
 
 def row_of(item: Authorization | Obligation) -> tuple[Any, ...]:
     """Return the columns of a record in the order of its fields."""
-    return tuple(getattr(item, f.name) for f in fields(item))
+    return tuple(getattr(item, name) for name in item.__dataclass_fields__)
 
 
 def authorization_of(row: sqlite3.Row) -> Authorization:
@@ -103,14 +114,14 @@ def effect_of(row: sqlite3.Row) -> Effect:
 
 def notices_text(reading: Reading) -> str:
     """Return the notices of a reading as JSON."""
-    return dumps([{**asdict(notice), "fields": dict(notice.fields)} for notice in reading.notices])
+    return dumps(reading.notices)
 
 
 def decisions_text(decisions: Iterable[Decision]) -> str:
     """Return decisions as JSON: conditions with wanted and found, effects by their keys."""
     return dumps([
         {
-            "rule": d.rule, "fired": d.fired, "reason": d.reason, "leaves": [asdict(leaf) for leaf in d.leaves],
+            "rule": d.rule, "fired": d.fired, "reason": d.reason, "leaves": d.leaves,
             "effects": [effect.key for effect in d.effects],
         }
         for d in decisions

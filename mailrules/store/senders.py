@@ -29,7 +29,7 @@ class Senders(Connection):
         message = reading.message
         address = message.sender.address if message.sender else ""
         # why the forged: who pretends to be a declared system is shown, also where the mail is no notice of it
-        told = {(n.system, n.trust): n.trust_reason for n in reading.notices if n.system or n.trust == "forged"}
+        told = {(n.system or "", n.trust): n.trust_reason for n in reading.notices if n.system or n.trust == "forged"}
         for (system, level), reason in told.items():
             self._run(
                 "INSERT INTO senders VALUES (?, ?, ?, 1, ?, ?, ?) ON CONFLICT (system, address, level) DO UPDATE SET"
@@ -55,7 +55,7 @@ class Senders(Connection):
             )
             for notices, content in found:
                 sender, _ = read_from(header_fields((content or b"")[:HEAD]))
-                told = {(n["system"], n["trust"]) for n in json.loads(notices)}
+                told = {(n["system"] or "", n["trust"]) for n in json.loads(notices)}
                 rows = [(system, sender.address if sender else "", level) for system, level in sorted(told)]
                 self._many("UPDATE senders SET seen = seen - 1 WHERE (system, address, level) = (?, ?, ?)", rows)
             gone += self._run("DELETE FROM verdicts WHERE digest = ?", (digest,)).rowcount

@@ -110,7 +110,7 @@ def end_at(trial: Trial, point: Point) -> None:
     time.sleep(part * trial.bench.clean.seconds)
     os.kill(running.pid, number)
     trial.crashed()
-    trial.codes |= {130, 143}
+    trial.codes |= {130, 143, -signal.SIGTERM, -signal.SIGINT}  # the last two: it had not begun to listen
     trial.end(running, 60)
 
 
@@ -194,6 +194,7 @@ def error_at_call(trial: Trial, point: Point) -> None:
     name, n, error = point
     trial.crashed()  # why: what could not be written down may be done again where that is declared
     trial.codes |= {70} if name == "pread64" else set()  # SQLite itself calls a page that cannot be read damaged
+    trial.codes |= {78} if name == "openat" else set()  # and opens for reading alone what it cannot open for writing
     straced(
         trial, "-o", os.devnull, *of_store(trial), "-e", f"trace={name}", "-e", f"inject={name}:error={error}:when={n}"
     )

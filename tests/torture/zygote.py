@@ -13,6 +13,7 @@ import json
 import os
 import pkgutil
 import resource
+import signal
 import sys
 import time
 from datetime import timedelta
@@ -52,6 +53,7 @@ def child(order: dict[str, Any]) -> NoReturn:
     if order.get("limit"):
         resource.setrlimit(resource.RLIMIT_FSIZE, (order["limit"], order["limit"]))
     code = 1
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         sys.argv = ["mailrules", *order["words"]]
         if order.get("ahead"):
@@ -104,6 +106,7 @@ def wait(pid: int, seconds: float) -> dict[str, Any]:
 
 def main() -> None:
     load_all()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # why: a child may be sent one before it is a command line
     for line in sys.stdin:
         order = json.loads(line)
         if "pid" in order:

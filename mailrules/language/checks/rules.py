@@ -243,7 +243,7 @@ def _resolve(session: Session, call: ActionCall) -> ActionCall | None:
         return None
     meant = next((verb for verb, words_ in _ALIKE.items() if heads[0].lower() in words_), "")
     near = suggestion(" ".join(heads[:2]), session.words.actions)
-    if meant in session.words.actions and not near.startswith("did"):
+    if meant in session.words.actions and f"`{meant}`" not in near:
         near = f"write {_example(session.words.actions[meant], replace(call, verb=meant))}"
     session.say("E020", call.words[0].span, f"no action begins with `{heads[0]}`", near)
     return None
