@@ -17,9 +17,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from bench.table import Figure, table
 
 PARTS = (
+    ("bench.tick", ("P1", "P2", "P9")),
     ("bench.first_run", ("P3", "P4", "P5")),
     ("bench.one_notice", ("P6",)),
     ("bench.many_rules", ("P7",)),
+    ("bench.accounts", ("P8",)),
     ("bench.storing", ("P10",)),
     ("bench.hostile", ("P11",)),
 )  # fmt: skip

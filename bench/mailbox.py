@@ -172,5 +172,4 @@ def _noise(chance: random.Random) -> bytes:
     """Return bytes of base64 from which attachments are cut."""
     import base64
 
-    line = base64.encodebytes(chance.randbytes(6_000_000)).replace(b"\n", b"\r\n")
-    return line
+    return base64.encodebytes(chance.randbytes(6_000_000)).replace(b"\n", b"\r\n")

@@ -140,34 +140,35 @@ def _transplant(old: Any, new: Any, name: str, owner: Any) -> None:
         elif isinstance(was, type) and isinstance(value, type):
             if was.__module__ == name:
                 _transplant(vars(was), vars(value), name, was)
-        elif not key.startswith("__") and not isinstance(value, types.ModuleType):
-            with contextlib.suppress(AttributeError, TypeError):
-                setattr(owner, key, value)
+        elif (
+            isinstance(owner, types.ModuleType) and not key.startswith("__") and not isinstance(value, types.ModuleType)
+        ):
+            setattr(owner, key, value)
 
 
 @dataclass
 class Loop:
-    """In place of running the tests: running them once for each mutant, in a fork."""
+    """In place of running the tests: running them once for each mutant, in a fork; the first one changes nothing."""
 
     some: list[Mutant]
     left: list[Mutant]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        for mutant in [None, *self.some]:
+        for mutant in self.some:
             sys.stdout.flush()
             child = os.fork()
             if not child:
                 _run(session, mutant)
             seen = _seen(child)
-            if mutant is None and seen:
-                pytest.exit("the tests fail without any mutant")
-            if mutant is not None and not seen:
+            if mutant is self.some[0] and seen:
+                pytest.exit("the tests fail though nothing was changed", returncode=1)
+            if mutant is not self.some[0] and not seen:
                 self.left.append(mutant)
         return True
 
 
-def _run(session: pytest.Session, mutant: Mutant | None) -> None:
+def _run(session: pytest.Session, mutant: Mutant) -> None:
     """Run the tests in this fork, and end it."""
     code = 1
     try:
@@ -175,8 +176,7 @@ def _run(session: pytest.Session, mutant: Mutant | None) -> None:
         with Path(os.devnull).open("w") as nothing:
             os.dup2(nothing.fileno(), 1)
             os.dup2(nothing.fileno(), 2)
-        if mutant is not None:
-            put_in_place(mutant)
+        put_in_place(mutant)
         _pytest.main.pytest_runtestloop(session)
         code = int(session.testsfailed > 0)
     except BaseException:  # whatever it was, it was noticed
@@ -206,7 +206,8 @@ def main() -> int:
     (name,) = names
     began = time.monotonic()
     some = [m for m in mutants(name, (ROOT / name).read_text(encoding="utf-8")) if lines is None or m.line in lines]
-    loop = Loop(some, [])
+    nothing = Mutant(name, -1, 0, "nothing", ast.unparse(ast.parse((ROOT / name).read_text(encoding="utf-8"))))
+    loop = Loop([nothing, *some], [])
     code = pytest.main(
         ["-q", "-x", "-p", "no:cacheprovider", "--capture=no", "--no-header", *TESTS[name]], plugins=[loop]
     )

@@ -61,7 +61,7 @@ def test_the_guide_lists_every_exit_code() -> None:
 
 
 def test_the_guide_names_every_key_of_the_configuration() -> None:
-    keys = {*config.TOP, *config.ACCOUNT, *config.SMTP, *config.SCRIPT, *config.LIMITS}
+    keys = {*config.TOP, *config.ACCOUNT, *config.OAUTH, *config.SMTP, *config.SCRIPT, *config.LIMITS}
     assert [k for k in sorted(keys) if not re.search(rf"`\[?{k}[`.\]]", GUIDE)] == []
     assert [k for k in config.SECRET if f"{{ {k} =" not in GUIDE] == []
 

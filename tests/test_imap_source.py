@@ -11,7 +11,7 @@ import pytest
 
 from mailrules.demo.imap_server import MailServer
 from mailrules.errors import AuthError, ConfigError, TemporaryError
-from mailrules.sources.imap import ImapSession, ImapSettings, Missing, Unfetchable, check_login
+from mailrules.sources.imap import ImapSession, ImapSettings, Missing, Unfetchable
 from mailrules.sources.imap_types import MailboxState, members, ranges, windows
 from tests.servers import PASSWORD, Dovecot, dovecot_available, free_port, lying, scripted
 
@@ -127,8 +127,9 @@ def test_a_mailbox_that_does_not_exist_is_a_configuration_error(server):
         session.examine("Archive")
 
 
-def test_a_login_test_says_what_worked(server):
-    assert "AUTHENTICATE PLAIN; INBOX has 0" in check_login(settings(server.port), lambda: PASSWORD, ["INBOX"])
+def test_a_password_goes_out_by_plain_where_that_is_offered(server):
+    with opened(server.port) as session:
+        assert session.login_method == "AUTHENTICATE PLAIN"
 
 
 def test_a_line_end_never_reaches_the_server():

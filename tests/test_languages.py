@@ -71,7 +71,9 @@ def test_every_string_is_said_somewhere(area: str) -> None:
     unsaid = []
     for name in catalogue(area, "en"):
         rest = [name.removeprefix(begin) for begin in begun if name.startswith(begin)]
-        rest += [re.sub("_(one|many)$", "", name)] if re.search("_(one|many)$", name) else []  # of what is counted
+        rest += (
+            [re.sub("_(one|many|until|text)$", "", name)] if re.search("_(one|many|until|text)$", name) else []
+        )  # of what is counted or added
         said = (rf"""["']{r.replace("_", "[_ ]")}["']|\b{r}\b *[=:]""" for r in rest)
         whole = re.search(rf"""["']({area}\.)?{name}["']""", CODE)
         if not (whole or any(map(str.isdigit, rest)) or any(re.search(pattern, CODE) for pattern in said)):

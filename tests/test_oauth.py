@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -27,7 +26,7 @@ from mailrules.sources.faults import Refused
 from mailrules.sources.imap import ImapSession, ImapSettings
 from mailrules.spine import tokens
 from tests.authorization import KEY, Authorization, token
-from tests.servers import Dovecot, dovecot_available, free_port
+from tests.servers import Dovecot, certificate, dovecot_available, free_port
 
 NOW = datetime.now(UTC)
 ROOT = Path(__file__).parent.parent
@@ -57,15 +56,9 @@ def google(monkeypatch):
 
 @pytest.fixture
 def microsoft(tmp_path_factory, monkeypatch):
-    if not shutil.which("openssl"):
+    path = certificate(tmp_path_factory.mktemp("tls"))
+    if path is None:
         missing("openssl is not installed (Debian: apt install openssl)")
-    path = tmp_path_factory.mktemp("tls") / "localhost.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
-         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", str(path.with_suffix(".key")),
-         "-out", str(path)],
-        check=True, capture_output=True,
-    )  # fmt: skip
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
     with Authorization(path) as server:
         yield server
@@ -189,6 +182,24 @@ def test_many_pollers_at_once_ask_for_one_new_token(tmp_path, request, issuer):
     assert len(got) == 6
     assert len(set(got)) == 1
     assert server.refreshes == 1
+
+
+def test_a_renewal_that_is_cut_off_leaves_the_sign_in_as_it_was(google, tmp_path, monkeypatch):
+    config = settings(tmp_path, google, "google")
+    signed_in(config)
+    kept = tmp_path / "state" / "tokens" / "shop.json"
+    before, later = kept.read_bytes(), NOW + timedelta(hours=2)
+    for call in ("fsync", "replace"):
+        with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
+            broken.setattr(os, call, cut_off)
+            tokens.access_token(config, "shop", later)
+        assert kept.read_bytes() == before
+    assert tokens.access_token(config, "shop", later)
+    assert kept.stat().st_mode & 0o777 == 0o600
+
+
+def cut_off(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
 
 
 ENDINGS = {

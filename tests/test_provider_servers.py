@@ -7,9 +7,11 @@ import contextlib
 import json
 import re
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +20,7 @@ from mailrules.sources import providers
 from mailrules.sources.faults import Refused, Throttled
 from mailrules.sources.imap import ImapSession, ImapSettings
 from mailrules.sources.imap_types import members
+from tests.servers import certificate
 
 CAPABILITY = b"IMAP4rev1 AUTH=PLAIN AUTH=XOAUTH2 AUTH=OAUTHBEARER SASL-IR ID"
 STATE = b"* 3 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT 4] x\r\n"
@@ -39,6 +42,8 @@ class Script:
         self.answers: dict[bytes, bytes | Callable[[bytes], bytes]] = {
             b"AUTHENTICATE": again, b"STATUS": self._status, b"EXAMINE": STATE, b"UID FETCH": BODY, **(answers or {}),
         }  # fmt: skip
+        self.secured: ssl.SSLContext | None = None
+        self.starttls = False
         self.lines: list[bytes] = []
         self.connections = self.flights = 0
         self.replies: list[bytes] = []
@@ -49,7 +54,20 @@ class Script:
 
     def handle(self, sock: socket.socket) -> None:
         self.connections += 1
-        sock.sendall(self.greeting)
+        if self.secured and not self.starttls:
+            sock = self.secured.wrap_socket(sock, server_side=True)
+        try:
+            sock.sendall(self.greeting)
+            begins_tls = self._talk(sock)
+            if begins_tls is not None:
+                sock.sendall(begins_tls + b" OK begin\r\n* CAPABILITY IMAP4rev1 LOGINDISABLED\r\n")
+                sock = self.secured.wrap_socket(sock, server_side=True)
+                self._talk(sock)
+        finally:
+            sock.close()
+
+    def _talk(self, sock: socket.socket) -> bytes | None:
+        """Answer until the client goes, or wants to begin TLS: then return the tag."""
         held = b""
         while data := sock.recv(65_536):
             held += data
@@ -57,12 +75,15 @@ class Script:
             while b"\r\n" in held:
                 line, _, held = held.partition(b"\r\n")
                 tag, _, rest = line.partition(b" ")
+                if rest == b"STARTTLS":
+                    return tag
                 if rest:
                     self.lines.append(rest)
                     self._answer(sock, tag, rest)
                 else:
                     self.replies.append(base64.b64decode(line))
                     sock.sendall(self.tag + b" NO [AUTHENTICATIONFAILED] no\r\n")
+        return None
 
     def _answer(self, sock: socket.socket, tag: bytes, rest: bytes) -> None:
         self.tag = tag
@@ -386,3 +407,59 @@ def test_a_server_that_drips_an_answer_ends_with_the_time_of_one_command_long_be
         with pytest.raises(TemporaryError, match="did not answer in time"):
             list(it.headers([1]))
     assert time.monotonic() - begin < 8
+
+
+@pytest.fixture(scope="module")
+def pem(tmp_path_factory):
+    path = certificate(tmp_path_factory.mktemp("tls"))
+    if path is None:
+        pytest.skip("openssl is not installed (Debian: apt install openssl)")
+    return path
+
+
+def secured(server: Script, pem: Path, *, starttls: bool = False) -> Script:
+    server.secured, server.starttls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), starttls
+    server.secured.load_cert_chain(pem, pem.with_suffix(".key"))
+    return server
+
+
+@pytest.mark.parametrize("tls", ["implicit", "starttls"])
+def test_over_tls_the_same_is_read_and_what_was_said_before_starttls_counts_for_nothing(pem, tls):
+    again = {
+        b"CAPABILITY": b"* CAPABILITY " + CAPABILITY + b"\r\n",
+        b"AUTHENTICATE": b"@ OK [CAPABILITY " + CAPABILITY + b"] in\r\n",
+    }
+    greeting = b"* OK [CAPABILITY IMAP4rev1 STARTTLS LOGINDISABLED] hello\r\n" if tls == "starttls" else b""
+    server = secured(Script(again, greeting), pem, starttls=tls == "starttls")
+    with server.running() as port, session(port, host="localhost", tls=tls, ca_file=str(pem)) as it:
+        assert it.states(["INBOX"])["INBOX"].exists == 3
+        it.examine("INBOX")
+        assert dict(it.bodies([1])) == {1: b"M01"}
+        assert it.received > 200
+    assert (b"CAPABILITY" in server.lines) == (tls == "starttls")
+
+
+def test_a_dripping_server_ends_in_time_over_tls_too(pem):
+    class Dripping(Script):
+        def _answer(self, sock: socket.socket, tag: bytes, rest: bytes) -> None:
+            if not rest.startswith(b"EXAMINE"):
+                super()._answer(sock, tag, rest)
+                return
+            for _ in range(200):
+                sock.sendall(b"*")
+                time.sleep(0.05)
+
+    begin = time.monotonic()
+    with secured(Dripping(), pem).running() as port:  # noqa: SIM117
+        with session(port, host="localhost", tls="implicit", ca_file=str(pem), read_timeout=0.6) as it:
+            with pytest.raises(TemporaryError, match="did not answer in time"):
+                it.examine("INBOX")
+    assert time.monotonic() - begin < 8
+
+
+def test_a_certificate_of_somebody_else_ends_before_any_secret_is_sent(pem):
+    server = secured(Script(), pem)
+    with server.running() as port, pytest.raises(ConfigError, match="certificate"):  # noqa: SIM117
+        with session(port, host="127.0.0.1", tls="implicit", ca_file=str(pem)):
+            pass
+    assert server.lines == []

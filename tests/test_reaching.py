@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import timedelta
 
@@ -12,7 +14,9 @@ import pytest
 from mailrules import app
 from mailrules.errors import EXIT_AUTH, EXIT_DONE, EXIT_TEMPORARY
 from mailrules.sources import providers
-from mailrules.spine.reaching import conditions
+from mailrules.sources.faults import Refused
+from mailrules.spine.pool import alone
+from mailrules.spine.reaching import Patience, conditions
 from mailrules.store import Store
 from tests.house import EXPIRES, NOW, mail, settled
 from tests.servers import Dovecot, dovecot_available
@@ -79,6 +83,21 @@ def test_a_login_test_always_tries(house):
             with pytest.raises(app.MailrulesError):
                 app.test_login(house.config, "shop")
         assert server.connections == 4
+
+
+def test_a_login_test_that_works_lets_the_polls_go_on(house):
+    house.poll()
+    with Store.open(house.config.store, now=NOW.isoformat()) as store:
+        patience = Patience(house.config, store, house.config.account("shop"))
+        alone(patience.note(Refused("no"), app.clock()))
+    assert codes(house, app.clock()) == [EXIT_AUTH]
+    tried = subprocess.run(
+        [sys.executable, "-m", "mailrules", "account", "test", "--config", str(house.toml)],
+        check=False,
+        capture_output=True,
+    )
+    assert tried.returncode == EXIT_DONE
+    assert codes(house, app.clock()) == [EXIT_DONE]
 
 
 def test_a_secret_that_cannot_be_had_is_no_refused_login(house):

@@ -84,7 +84,7 @@ class Polls:
             self.looked += 1
             Intake(self.config, self.gate, self.store, lambda: at).tick()
             while claims := self.store.claim(now=now):
-                self.store.settle(claims, Outcome("done", ""), now, None)
+                self.store.settle(claims, Outcome(result="done", why=""), now, None)
             purge(self.config, self.store, at)
             needs = self.store.needs_person(now)
             if self.short:

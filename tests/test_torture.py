@@ -238,11 +238,11 @@ def polled(folder: Path, content: bytes) -> tuple[app.Outcome, list[tuple[object
 @pytest.mark.servers
 def test_an_empty_mail_is_kept_and_does_not_wait_for_ever(tmp_path: Path) -> None:
     outcome, places = polled(tmp_path, b"")
-    assert (outcome.exit_code, places) == (0, [("stored", "")])
+    assert (outcome.exit_code, places) == (0, [("stored", 'fetch = "all"')])
 
 
 def test_a_forged_mail_that_is_no_notice_of_any_system_is_taken_in(tmp_path: Path) -> None:
     outcome, places = polled(
         tmp_path, b"From: a@shop.example\r\nFrom: b@shop.example\r\nSubject: hello\r\n\r\nhello\r\n"
     )
-    assert (outcome.exit_code, places) == (0, [("stored", "")])
+    assert (outcome.exit_code, places) == (0, [("stored", 'fetch = "all"')])

@@ -66,7 +66,5 @@ def test_the_tutorial_does_what_it_says(tmp_path: Path, monkeypatch: pytest.Monk
                     toml = Path("mailrules.toml")
                     if "init" in line:  # the inbox of the page is a server of our own here
                         text = toml.read_text(encoding="utf-8").replace('"imap.shop.example"', '"127.0.0.1"')
-                        text = text.replace("port = 993", f"port = {server.port}", 1).replace(
-                            '"implicit" ', '"none" ', 1
-                        )
+                        text = re.sub(r"(port +=) 993", rf"\1 {server.port}", text).replace('"implicit"', '"none"', 1)
                         toml.write_text(text, encoding="utf-8")

@@ -126,7 +126,8 @@ def init(
     )  # fmt: skip
     base = Path(folder)
     target = base / configuration.FILE
-    if target.exists():
+    fresh = not target.exists()
+    if not fresh:
         talk.tell("init.kept", file=target)
         loaded = configuration.load(str(target))
         talk.tell("init.kept_accounts", accounts=", ".join(f"{a.name} ({a.user})" for a in loaded.accounts))
@@ -134,7 +135,7 @@ def init(
             talk.tell("init.another", address=address, file=target)
     else:
         _write(talk, wanted, base, target)
-    _write_rules(talk, base)
+    _write_rules(talk, base, fresh=fresh)
     loaded = configuration.load(str(target))
     if no_test:
         talk.tell("init.next", config=target)
@@ -286,14 +287,14 @@ def _keep(talk: Talk, base: Path, user: str, secret: str) -> str:
     return f"{{ file = {quoted(SECRET)} }}"
 
 
-def _write_rules(talk: Talk, base: Path) -> None:
+def _write_rules(talk: Talk, base: Path, *, fresh: bool) -> None:
     from mailrules.shipped import shipped_text
 
     rules = base / "rules"
-    if any(rules.glob("*.rules")) and not (rules / "starter.rules").exists():
-        talk.tell("init.own_rules", folder=rules)
-    elif (rules / "starter.rules").exists():
+    if (rules / "starter.rules").exists():
         talk.tell("init.kept", file=rules / "starter.rules")
+    elif not fresh and any(rules.glob("*.rules")):  # why: it may have been thrown away on purpose
+        talk.tell("init.own_rules", folder=rules)
     else:
         rules.mkdir(parents=True, exist_ok=True)
         (rules / "starter.rules").write_text(shipped_text(init_files.starter_name(talk.language)), encoding="utf-8")

@@ -5,12 +5,15 @@ In: arguments. Out: accounts, a tested login, every setting with its origin. May
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mailrules.cli.options import AsJson, ConfigPath
 from mailrules.cli.output import emit
+
+if TYPE_CHECKING:
+    from mailrules.config import Config
 
 account = typer.Typer(help="The accounts; test a login.", rich_markup_mode=None, no_args_is_help=True)
 
@@ -41,7 +44,6 @@ def login_account(
     ] = False,
 ) -> None:
     """Sign in with Google or Microsoft, and keep what it gives for the polls to come."""
-    from mailrules import app
     from mailrules import config as configuration
     from mailrules.spine.tokens import login
 
@@ -49,7 +51,19 @@ def login_account(
     chosen = loaded.account(name)
     path = login(loaded, chosen, typer.echo, typer.prompt if no_browser else None)
     typer.echo(f"signed in; kept in {path}")
+    _try_out(loaded, name)
+
+
+def _try_out(loaded: Config, name: str) -> None:
+    """Log in now, say what worked, and let the polls go on that a refused login had put off."""
+    from mailrules import app
+    from mailrules.spine.reaching import Patience
+    from mailrules.store import Store
+
     typer.echo(app.test_login(loaded, name))
+    if loaded.store.exists():
+        with Store.open(loaded.store, now=app.clock().isoformat()) as store:
+            Patience(loaded, store, loaded.account(name)).over()
 
 
 @account.command("test")
@@ -58,12 +72,11 @@ def test_account(
     config: ConfigPath = None,
 ) -> None:
     """Log in and look at each mailbox, read-only."""
-    from mailrules import app
     from mailrules import config as configuration
 
     loaded = configuration.load(config)
     for one in [loaded.account(name)] if name else loaded.accounts:
-        typer.echo(app.test_login(loaded, one.name))
+        _try_out(loaded, one.name)
 
 
 def config(path: ConfigPath = None, as_json: AsJson = False) -> None:

@@ -80,7 +80,11 @@ def arguments(rule: Rule, call: ActionCall, kind: ActionKind, situation: Situati
 def shown(text: str) -> str:
     """Return a text for people without what they would not see: line breaks and tabs stay, other hidden characters go."""
     plain = text.replace("\r\n", "\n")
-    kept = "".join(c for c in plain if c in "\n\t" or unicodedata.category(c) not in HIDDEN)
+    kept = (
+        plain
+        if plain.isprintable()
+        else "".join(c for c in plain if c in "\n\t" or unicodedata.category(c) not in HIDDEN)
+    )
     return kept if len(kept) <= MAX_TEXT else f"{kept[:MAX_TEXT]}…"
 
 

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 
 from mailrules.notices.months import month
 
@@ -84,6 +84,7 @@ def _read_developer_id(text: str) -> str | Unreadable:
     return Unreadable(f"`{text[:60]}` is not a Developer ID of 12 digits")
 
 
+@lru_cache(maxsize=500)  # why: many wordings read the same value of the same mail
 def read_value(kind: str, form: str, raw: str) -> str | Unreadable:
     """Read one value. `kind` is a word of vocabulary.FIELD_TYPES; `form` the declared date format, else ""."""
     text = normalize(raw)

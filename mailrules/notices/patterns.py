@@ -7,9 +7,9 @@ May not live here: searching (search.py), which notice wins, trust, reading of v
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from itertools import product
 
 from mailrules.language.ast import Clause, FieldDefinition, Hole, NoticeDefinition, Pattern, Wording
@@ -94,6 +94,50 @@ class CompiledWording:
     """How the lines begin that a line of it fits, or that one of its headings stands in."""
     says: tuple[str, ...]
     """Without one of these, or a line that so begins, nothing of its body stands there."""
+
+
+class Wordings(tuple[CompiledWording, ...]):  # noqa: SLOT001 - each index is made once, and kept
+    """All wordings, and by what each can be known to be worth trying: numbers of those, in each index.
+
+    `always` can give something without anything of them standing there.
+    """
+
+    @classmethod
+    def of(cls, wordings: tuple[CompiledWording, ...]) -> Wordings:
+        """Return wordings with their indexes."""
+        return wordings if isinstance(wordings, cls) else cls(wordings)
+
+    @cached_property
+    def always(self) -> list[int]:
+        """Return those whose body asks for nothing."""
+        return [number for number, wording in enumerate(self) if not wording.required]
+
+    @cached_property
+    def by_beginning(self) -> Mapping[str, list[int]]:
+        """Return them by how their lines begin."""
+        return self._by(lambda wording: wording.begins)
+
+    @cached_property
+    def by_title(self) -> Mapping[str, list[int]]:
+        """Return them by what their subject cannot do without."""
+        return self._by(lambda wording: [wording.titles[0].must] if wording.titles else [])
+
+    @cached_property
+    def by_words(self) -> Mapping[str, list[int]]:
+        """Return them by what may stand anywhere in their body."""
+        return self._by(lambda wording: wording.says)
+
+    @cached_property
+    def by_heading(self) -> Mapping[str, list[int]]:
+        """Return them by what stands above the columns of their tables."""
+        return self._by(lambda wording: wording.headings)
+
+    def _by(self, keys: Callable[[CompiledWording], Iterable[str]]) -> Mapping[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for number, wording in enumerate(self):
+            for key in keys(wording):
+                found.setdefault(key, []).append(number)
+        return found
 
 
 @cache
@@ -197,7 +241,7 @@ def cell(text: str) -> str:
     return squeeze(fold(text)).rstrip(".,;。")
 
 
-def compile_wordings(notices: tuple[NoticeDefinition, ...]) -> tuple[CompiledWording, ...]:
+def compile_wordings(notices: tuple[NoticeDefinition, ...]) -> Wordings:
     """Compile every wording of every notice, look-alikes first: what is refused by name can never be read."""
     compiled = []
     known: dict[CompiledClause, CompiledClause] = {}
@@ -205,7 +249,7 @@ def compile_wordings(notices: tuple[NoticeDefinition, ...]) -> tuple[CompiledWor
         fields = {field.name.value: field for field in notice.fields}
         for wording in notice.wordings:
             compiled += [_compile(notice, wording, written, fields, known) for written in _ways(wording)]
-    return tuple(compiled)
+    return Wordings(compiled)
 
 
 def _ways(wording: Wording) -> Iterator[list[tuple[Clause, Pattern]]]:

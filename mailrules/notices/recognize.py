@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 
@@ -18,7 +18,7 @@ from mailrules.notices.drift import difference, draft
 from mailrules.notices.groups import Group, Text, groups_of
 from mailrules.notices.notice import Evidence, Notice
 from mailrules.notices.objects import MAX_OBJECTS, Object, Reading, may_list, objects_of
-from mailrules.notices.patterns import CompiledClause, CompiledWording
+from mailrules.notices.patterns import CompiledClause, CompiledWording, Wordings
 from mailrules.notices.regions import REGIONS, region_of
 from mailrules.notices.search import Searched
 from mailrules.notices.structure import unknown_wording
@@ -71,7 +71,7 @@ def recognize(
     message: Message, wordings: tuple[CompiledWording, ...], systems: tuple[System, ...]
 ) -> tuple[Notice, ...]:
     """Return what the document is: its own notices, then those of attached messages; one `unrecognized` if there is none."""
-    found = _without_echoes(_recognize(message, wordings, {s.name.value: s for s in systems}))
+    found = _without_echoes(_recognize(message, Wordings.of(wordings), {s.name.value: s for s in systems}))
     if len(found) > MAX_OBJECTS:
         found = [*found[:MAX_OBJECTS], _overflow(found[MAX_OBJECTS])]
     several = Counter(notice.path for notice in found)
@@ -92,7 +92,7 @@ def _overflow(beyond: Notice) -> Notice:
     )  # fmt: skip
 
 
-def _recognize(message: Message, wordings: Sequence[CompiledWording], systems: dict[str, System]) -> list[Notice]:
+def _recognize(message: Message, wordings: Wordings, systems: dict[str, System]) -> list[Notice]:
     found: list[Notice] = []
     definitions = _definitions(wordings)
     budget = MAX_DRAFTS
@@ -168,7 +168,7 @@ def _notes(notice: Notice, written: date | None) -> tuple[str, ...]:
     return (f"it speaks of {days} days, and from {written} to {expires} there are {left}",)
 
 
-def _items(group: Group, wordings: Sequence[CompiledWording], systems: dict[str, System]) -> list[_Item]:
+def _items(group: Group, wordings: Wordings, systems: dict[str, System]) -> list[_Item]:
     """Return the objects of a group, each as the wording sees it that fits best; of equals, the one defined first."""
     whole: _Item | None = None
     parted: list[_Item] = []
@@ -235,24 +235,24 @@ def _fit(group: Group, wording: CompiledWording, system: System | None) -> list[
     return items
 
 
-def _touched(group: Group, wordings: Sequence[CompiledWording]) -> Iterator[CompiledWording]:
-    """Yield the wordings of which anything stands in a group, or their title; the others, nearly all, can give nothing."""
-    begins = frozenset(begin for text in group.texts for begin in text.searched.begins)
-    subject, said = group.subject.says, [text.searched.says for text in group.texts]
-    for wording in wordings:
-        if not wording.begins.isdisjoint(begins) or not wording.required:
-            yield wording
-            continue
-        if wording.titles and subject(wording.titles[0].must):
-            yield wording
-            continue
-        for must in wording.says:
-            if any(says(must) for says in said):
-                yield wording
-                break
-        else:
-            if any(text.tables.knows(wording.headings) for text in group.texts):
-                yield wording
+def _touched(group: Group, wordings: Wordings) -> list[CompiledWording]:
+    """Return the wordings of which anything stands in a group, or their title; the others, nearly all, can give nothing."""
+    found = set(wordings.always)
+    said = [text.searched.says for text in group.texts]
+    for text in group.texts:
+        for begins in text.searched.begins.keys() & wordings.by_beginning.keys():
+            found.update(wordings.by_beginning[begins])
+    for must, numbers in wordings.by_title.items():
+        if group.subject.says(must):
+            found.update(numbers)
+    for must, numbers in wordings.by_words.items():
+        if any(says(must) for says in said):
+            found.update(numbers)
+    for text in group.texts:
+        above = text.tables.headings.keys() & wordings.by_heading.keys()
+        columns = Counter(number for heading in above for number in wordings.by_heading[heading])
+        found.update(number for number, known in columns.items() if known > 1)
+    return [wordings[number] for number in sorted(found)]
 
 
 def _possible(texts: Sequence[Text], wording: CompiledWording) -> bool:

@@ -156,7 +156,10 @@ class Searched:
         """The indexes of the lines by how they begin."""
         found: dict[str, list[int]] = {}
         for index, folded in enumerate(self.folded):
-            found.setdefault(squeeze(folded.lstrip(" >*_|•·:-")[:24])[:INDEXED], []).append(index)
+            bare = folded.lstrip(" >*_|•·:-")
+            begins = bare[:INDEXED]
+            # why: letters and digits are never squeezed away, and most lines begin with some
+            found.setdefault(begins if begins.isalnum() else squeeze(bare[:24])[:INDEXED], []).append(index)
         return found
 
     def _map(self, index: int) -> Sequence[int]:

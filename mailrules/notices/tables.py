@@ -41,18 +41,18 @@ class Tables:
     def __init__(self, lines: Sequence[Line]) -> None:
         self.lines = lines
         self._cells = {i: cells for i, line in enumerate(lines) if len(cells := _cells(line.text)) > 1}
-        self._headings: dict[str, list[int]] = {}
+        self.headings: dict[str, list[int]] = {}
         folded: dict[str, str] = {}
         for index, cells in self._cells.items():
             for one in cells:
                 if one.text and len(one.text) <= LONGEST_HEADING:
                     if one.text not in folded:
                         folded[one.text] = cell(one.text)
-                    self._headings.setdefault(folded[one.text], []).append(index)
+                    self.headings.setdefault(folded[one.text], []).append(index)
 
     def knows(self, headings: frozenset[str]) -> bool:
         """Whether there can be rows for a wording with these headings."""
-        return bool(self._headings) and len(headings & self._headings.keys()) > 1
+        return len(headings & self.headings.keys()) > 1
 
     def rows(self, clauses: Sequence[CompiledClause], most: int) -> tuple[list[Row], set[int]]:
         """Return the rows under headings that at least two clauses know, and the indexes of all lines of such tables.
@@ -60,11 +60,11 @@ class Tables:
         Two, because in a table of labels and values side by side every line has one label of its own.
         """
         wanted = {clause.heading for clause in clauses if clause.heading}
-        if len(wanted & self._headings.keys()) < 2:
+        if len(wanted & self.headings.keys()) < 2:
             return [], set()
         known: dict[int, set[str]] = {}
         for heading in wanted:
-            for index in self._headings.get(heading, ()):
+            for index in self.headings.get(heading, ()):
                 known.setdefault(index, set()).add(heading)
         heads = sorted(index for index, found in known.items() if len(found) > 1)
         rows: list[Row] = []

@@ -14,7 +14,7 @@ from mailrules.page.look import Look
 from mailrules.page.pictures import Mark, strip
 from mailrules.page.standing import Overview, Standing, overview
 
-PER_PAGE = 50
+PER_PAGE = 25
 FIRST = 5
 """So many tasks, effects and accounts are named among what needs a person; more are told as a number."""
 WIDE, NARROW = 960, 360

@@ -62,36 +62,30 @@ class Deadline:
         return left if self.patience is None else min(left, self.patience)
 
 
-class _Plain(socket.socket):
+class _Limited:
+    """A socket that asks the deadline before every read."""
+
     deadline = Deadline()
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
-        self.settimeout(self.deadline.left())
-        count = super().recv_into(*args, **kwargs)
+        self.settimeout(self.deadline.left())  # type: ignore[attr-defined]
+        count: int = super().recv_into(*args, **kwargs)  # type: ignore[misc]
         self.deadline.received += count
         return count
 
     def recv(self, *args: Any, **kwargs: Any) -> bytes:  # imaplib reads by it from Python 3.14 on
-        self.settimeout(self.deadline.left())
-        data = super().recv(*args, **kwargs)
+        self.settimeout(self.deadline.left())  # type: ignore[attr-defined]
+        data: bytes = super().recv(*args, **kwargs)  # type: ignore[misc]
         self.deadline.received += len(data)
         return data
 
 
-class _Tls(ssl.SSLSocket):
-    deadline = Deadline()
+class _Plain(_Limited, socket.socket):
+    pass
 
-    def recv_into(self, *args: Any, **kwargs: Any) -> int:
-        self.settimeout(self.deadline.left())
-        count = super().recv_into(*args, **kwargs)
-        self.deadline.received += count
-        return count
 
-    def recv(self, *args: Any, **kwargs: Any) -> bytes:
-        self.settimeout(self.deadline.left())
-        data = super().recv(*args, **kwargs)
-        self.deadline.received += len(data)
-        return data
+class _Tls(_Limited, ssl.SSLSocket):
+    pass
 
 
 @functools.cache

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from mailrules.errors import ConfigError, MailrulesError, StoreError, TemporaryError
 
-SCHEMA = 5
+SCHEMA = 6
 """Number of steps in migrations.py, kept as PRAGMA user_version: an up-to-date file needs no sqlite-utils."""
 BUSY_SECONDS = 10.0
 

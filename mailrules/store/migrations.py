@@ -151,6 +151,14 @@ def _quiet(db: Any) -> None:
         db.execute(f"CREATE TRIGGER quiet_places_{event.lower()} AFTER {event} ON places {only}{told}")
 
 
+@STEPS(name="0006_looking")
+def _looking(db: Any) -> None:
+    # what the page asks of a store of years: the effects of one authorization, those of one rule, the tasks of one
+    db["effects"].create_index(["authorization", "action"])
+    db["effects"].create_index(["rule", "state", "created"])
+    db["tasks"].create_index(["authorization"])
+
+
 def migrate(connection: sqlite3.Connection) -> None:
     """Apply every step that is missing; the caller holds the transaction."""
     STEPS.apply(Database(connection, execute_plugins=False))

@@ -289,8 +289,8 @@ def damaged(trial: Trial, point: Point) -> None:
         store.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     shutil.copytree(trial.folder / "state", kept)
     content = trial.store.read_bytes()
-    for path in trial.store.parent.iterdir():
-        path.unlink()
+    shutil.rmtree(trial.store.parent)
+    trial.store.parent.mkdir(mode=0o700)
     if what == "newer":
         trial.store.write_bytes(content)
         with contextlib.closing(sqlite3.connect(trial.store)) as store:

@@ -102,7 +102,7 @@ def nil_body(answer: bytes) -> bytes:
 STORM = (
     b"* 900 EXISTS\r\n* 2 EXPUNGE\r\n* 1 FETCH (FLAGS (\\Seen))\r\n* OK [ALERT] storm\r\n* 17 RECENT\r\n* FLAGS ()\r\n"
 )
-FETCH, SEARCH, EXAMINE = b"UID FETCH", b"UID SEARCH", b"EXAMINE"
+FETCH, SEARCH, EXAMINE, STATUS = b"UID FETCH", b"UID SEARCH", b"EXAMINE", b"STATUS"
 LIES: dict[str, Lie | Callable[[], Lie]] = {
     "nothing fetched": lambda: on(FETCH, lambda _, a: tagged(a)),
     "one of several": lambda: on(FETCH, lambda _, a: pieces(a)[0] + tagged(a)),
@@ -144,6 +144,13 @@ LIES: dict[str, Lie | Callable[[], Lie]] = {
     "UIDNEXT 1": lambda: on(EXAMINE, lambda _, a: re.sub(rb"UIDNEXT \d+", b"UIDNEXT 1", a)),
     "UIDNEXT too high": lambda: on(EXAMINE, lambda _, a: re.sub(rb"UIDNEXT \d+", b"UIDNEXT 4294967290", a)),
     "0 EXISTS": lambda: on(EXAMINE, lambda _, a: re.sub(rb"\d+ EXISTS", b"0 EXISTS", a)),
+    "STATUS of nothing": lambda: on(STATUS, lambda _, a: tagged(a)),
+    "STATUS without UIDNEXT": lambda: on(STATUS, lambda _, a: re.sub(rb"UIDNEXT \d+ ?", b"", a)),
+    "STATUS UIDNEXT 1": lambda: on(STATUS, lambda _, a: re.sub(rb"UIDNEXT \d+", b"UIDNEXT 1", a)),
+    "STATUS UIDNEXT too high": lambda: on(STATUS, lambda _, a: re.sub(rb"UIDNEXT \d+", b"UIDNEXT 4294967290", a)),
+    "STATUS 0 MESSAGES": lambda: on(STATUS, lambda _, a: re.sub(rb"MESSAGES \d+", b"MESSAGES 0", a)),
+    "STATUS other UIDVALIDITY": lambda: on(STATUS, lambda _, a: re.sub(rb"UIDVALIDITY \d+", b"UIDVALIDITY 77", a)),
+    "STATUS of words": lambda: on(STATUS, lambda _, a: re.sub(rb"UIDNEXT \d+", b"UIDNEXT many", a)),
     "no EXISTS": lambda: on(EXAMINE, lambda _, a: re.sub(rb"\* \d+ EXISTS\r\n", b"", a)),
 }
 NEXT = (b"From: a@shop.example\r\nSubject: the next one\r\n\r\nhello\r\n", datetime(2024, 1, 1, tzinfo=UTC))
@@ -169,7 +176,7 @@ CODES = (
     "NO [SERVERBUG] oops", "NO [ALERT] look", "NO Request is throttled. Suggested Backoff Time: 1000 milliseconds",
     "BAD User is authenticated but not connected", "BAD what", "NO", "",
 )  # fmt: skip
-VERBS = ("CAPABILITY", "AUTHENTICATE", "ID", "EXAMINE", "UID SEARCH", "UID FETCH", "LOGOUT")
+VERBS = ("CAPABILITY", "AUTHENTICATE", "ID", "STATUS", "EXAMINE", "UID SEARCH", "UID FETCH", "LOGOUT")
 
 
 def refusals(_: Bench) -> list[Point]:

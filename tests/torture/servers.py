@@ -226,16 +226,21 @@ class Proxy:
                 up.join(5)
 
 
+COMMAND = re.compile(rb"([A-Za-z]+\d+) (\S.*)")
+
+
 class _Talk:
     def __init__(self, client: socket.socket, server: socket.socket, order: Order) -> None:
         self.client, self.server, self.order = client, server, order
-        self.waiting: list[bytes] = []
+        self.waiting: list[tuple[bytes, bytes]] = []
+        """Commands without an answer as yet, several where the client does not wait for each: (tag, the rest)."""
 
     def up(self) -> None:
         with contextlib.suppress(OSError):
             while data := self.client.recv(65536):
                 if self.order.lie:
-                    self.waiting += [line for line in data.split(b"\r\n") if line]
+                    found = (COMMAND.match(line) for line in data.split(b"\r\n"))
+                    self.waiting += [(m[1], m[2]) for m in found if m]
                 self._pass(UP, data, self.server)
         self._end()
 
@@ -246,29 +251,29 @@ class _Talk:
                 if not self.order.lie:
                     self._pass(DOWN, data, self.client)
                     continue
-                kept += data
-                answer = self._told(kept)
-                if answer is None:
+                told, kept = self._told(kept + data)
+                if told is None:
                     break
-                if answer[0]:
-                    kept = b""
-                    self.client.sendall(answer[1])
+                self.client.sendall(told)
         self._end()
 
-    def _told(self, kept: bytes) -> tuple[bool, bytes] | None:
-        """Return (whole, what to pass on) once the answer to a command is complete; None = drop the connection."""
-        last = kept.rstrip(b"\r\n").rpartition(b"\n")[2]
-        if not kept.endswith(b"\r\n"):
-            return False, b""
-        if not self.waiting or last.startswith(b"+"):
-            return True, kept
-        tag, _, command = next((w for w in self.waiting if b" " in w), b"").partition(b" ")
-        if not last.startswith(tag + b" "):
-            return False, b""
-        self.waiting.clear()
-        lie = self.order.lie
-        told = lie(command, tag, kept) if lie else kept
-        return None if told is None else (True, told)
+    def _told(self, kept: bytes) -> tuple[bytes | None, bytes]:
+        """Return what to pass on of what came, and what is not whole yet; None = drop the connection."""
+        out = b""
+        while self.waiting:
+            tag, command = self.waiting[0]
+            end = re.search(rb"^" + re.escape(tag) + rb" [^\r\n]*\r\n", kept, re.MULTILINE)
+            if not end:
+                break
+            del self.waiting[0]
+            whole, kept = kept[: end.end()], kept[end.end() :]
+            told = self.order.lie(command, tag, whole) if self.order.lie else whole
+            if told is None:
+                return None, b""
+            out += told
+        if not self.waiting or kept.startswith(b"+"):
+            out, kept = out + kept, b""
+        return out, kept
 
     def _pass(self, direction: str, data: bytes, to: socket.socket) -> None:
         order = self.order
