@@ -24,6 +24,7 @@ PARTS = (
     ("bench.accounts", ("P8",)),
     ("bench.storing", ("P10",)),
     ("bench.hostile", ("P11",)),
+    ("bench.page", ("P12",)),
 )  # fmt: skip
 
 
@@ -53,7 +54,7 @@ def _measured(only: frozenset[str], *, quick: bool) -> Iterator[Figure]:
         if only and only.isdisjoint(numbers):
             continue
         for figure in importlib.import_module(module).figures(quick=quick, only=only):
-            print(f"{figure.number}: {figure.work}: {figure.row()[2]}", file=sys.stderr, flush=True)
+            print(" | ".join(cell for cell in figure.row() if cell), file=sys.stderr, flush=True)
             yield figure
 
 

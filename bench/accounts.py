@@ -58,9 +58,17 @@ def figures(*, quick: bool, only: frozenset[str] = frozenset()) -> Iterator[Figu
                 return seconds(lambda: subprocess.run(words, check=True, env=environment(), capture_output=True))
 
             run(ours)
-            found = side_by_side(1 if quick else 3, {"ours": lambda: run(ours), "theirs": lambda: run(theirs)}, warm=not quick)
+            found = side_by_side(
+                1 if quick else 3, {"ours": lambda: run(ours), "theirs": lambda: run(theirs)}, warm=not quick
+            )
         yield Figure(
-            number="P8", work=work, ours=found["ours"], against=against, theirs=found["theirs"], goal=20, means="times faster"
+            number="P8",
+            work=work,
+            ours=found["ours"],
+            against=against,
+            theirs=found["theirs"],
+            goal=20,
+            means="times faster",
         )
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -53,10 +53,10 @@ def of_message(ingest: Ingest, rules: RuleSet, world: World, now: datetime) -> t
 
 
 def of_authorization(
-    authorization: str, ledger: Ledger, rules: RuleSet, world: World, now: datetime
+    authorization: str, ledger: Ledger, rules: RuleSet, world: World, now: datetime, *, only: str | None = None
 ) -> tuple[Judged, ...]:
-    """Judge every `while` rule on what is owed for one authorization as it stands now."""
-    timed = [rule for rule in rules.rules if not _waits(rule)]
+    """Judge every `while` rule, or the one called `only`, on what is owed for one authorization as it stands now."""
+    timed = [rule for rule in rules.rules if not _waits(rule) and only in (None, rule.name.value)]
     subject = ledger.authorizations[authorization]
     account = world.accounts.get(subject.account)
     if account is None:

@@ -28,6 +28,11 @@ def say(language: str, key: str, /, **values: object) -> str:
     return catalogue(area, best_language(language))[name].format_map(values)
 
 
+def counted(language: str, key: str, n: int, /, **values: object) -> str:
+    """Return the text of a key about a number of things: that of KEY_one, or of KEY_many."""
+    return say(language, f"{key}_{'one' if n == 1 else 'many'}", n=n, **values)
+
+
 @cache
 def catalogue(area: str, language: str) -> Mapping[str, str]:
     """Return every text of an area in a language, by its name."""

@@ -1,8 +1,8 @@
 """Small mistakes made on purpose in the code that decides whom to believe and what is done once: `make mutation-code`.
 
 Each mutant is one change of one expression. The tests named for its module are collected once; each mutant is put in place
-in a fork of that process and the tests are run there until one fails. What no test notices is printed; docs/mutation.md
-says why it may stay. Names of modules on the command line choose; `--lines 10,20` chooses lines.
+in a fork of that process and the tests are run there until one fails. What no test notices is printed: it is a test to
+write, or a condition that can go. Names of modules on the command line choose; `--lines 10,20` chooses lines.
 """
 
 from __future__ import annotations

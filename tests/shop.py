@@ -170,22 +170,42 @@ def empty(folder: Path, language: str = "en") -> Shop:
 
 
 def filled(folder: Path, language: str = "en") -> Shop:
-    """Set a shop up with three weeks of history."""
+    """Set a shop up with three weeks of history, in which everything happened that may happen."""
     shop = empty(folder, language)
     life = shop.life
+    _notices(life)
+    life.mail(hostile(), datetime(2024, 3, 19, 8, tzinfo=UTC), trust="unverified")
+    life.mail(
+        warning("2024-02-30", "Tue, 19 Mar 2024 08:00:00 +0000", name="Odd One", number="999988887777"),
+        datetime(2024, 3, 19, 9, tzinfo=UTC), trust="authenticated",
+    )  # fmt: skip
+    life.polls(datetime(2024, 3, 12, 9, tzinfo=UTC), NOW)
+    _performed(life.store)
+    _put_aside(life.store)
+    return shop
+
+
+def calm(folder: Path) -> Shop:
+    """Set a shop up as most are: a few deadlines, a task or two, nothing that went wrong."""
+    shop = empty(folder)
+    _notices(shop.life, lapsed=False)
+    shop.life.polls(datetime(2024, 3, 12, 9, tzinfo=UTC), NOW)
+    for row in shop.store.effects("planned"):
+        for claim in shop.store.claim(now=NOW.isoformat(), only={row["key"]}):
+            shop.store.settle(claim, Outcome(result="done", why=""), NOW.isoformat())
+    _beat(shop.store)
+    return shop
+
+
+def _notices(life: Life, *, lapsed: bool = True) -> None:
     for days, day in ((30, 11), (23, 18)):
         at = datetime(2024, 3, day, 8, tzinfo=UTC)
         written = at.strftime("%a, %d %b %Y %H:%M:%S +0000")
         life.mail(warning(days=days, written=written), at, trust="bound")
     life.mail(JAPANESE, datetime(2024, 3, 18, 8, tzinfo=UTC), account="japan", trust="authenticated")
     life.mail(CONNECTION, datetime(2024, 3, 18, 9, tzinfo=UTC), trust="authenticated")
-    life.mail(hostile(), datetime(2024, 3, 19, 8, tzinfo=UTC), trust="unverified")
-    life.mail(
-        warning("2024-02-30", "Tue, 19 Mar 2024 08:00:00 +0000", name="Odd One", number="999988887777"),
-        datetime(2024, 3, 19, 9, tzinfo=UTC), trust="authenticated",
-    )  # fmt: skip
     for name, number, expires in (
-        ("Acme Tools", "777788889999", "2024-03-22"),
+        ("Acme Tools", "777788889999", "2024-03-22" if lapsed else "2024-05-09"),
         ("Lister Pro", "123412341234", "2024-06-30"),
         ("Repricer 24", "222233334444", "2024-11-02"),
         ("Ads Copilot", "333344445555", "2025-02-14"),
@@ -193,10 +213,6 @@ def filled(folder: Path, language: str = "en") -> Shop:
         life.act(
             lambda ledger, n=name, d=number, e=expires: _entered(ledger, n, d, e), datetime(2024, 3, 12, 8, tzinfo=UTC)
         )
-    life.polls(datetime(2024, 3, 12, 9, tzinfo=UTC), NOW)
-    _performed(life.store)
-    _put_aside(life.store)
-    return shop
 
 
 def _entered(ledger: Ledger, developer: str, number: str, expires: str) -> Observed:
@@ -225,6 +241,11 @@ def _put_aside(store: Store) -> None:
     at = (NOW - timedelta(days=1)).isoformat()
     key = MessageKey(account="shop", mailbox="INBOX", uidvalidity=7, uid=4711)
     store.quarantine(key, "f" * 64, b"x" * 120_000, f"reading it took longer than 60 seconds {EVIL}", at)
-    store.beat("shop", (NOW - timedelta(minutes=5)).isoformat())
-    store.beat("japan", (NOW - timedelta(minutes=5)).isoformat())
-    store.meta_set("last_poll", (NOW - timedelta(minutes=5)).isoformat(), at)
+    _beat(store)
+
+
+def _beat(store: Store) -> None:
+    at = (NOW - timedelta(minutes=5)).isoformat()
+    store.beat("shop", at)
+    store.beat("japan", at)
+    store.meta_set("last_poll", at, at)

@@ -216,11 +216,11 @@ def test_the_digest_comes_once_a_week_and_says_what_lapses(tmp_path: Path, room:
         for hours in (-2, 0, 1, 30, 24 * 6, 24 * 7 - 2, 24 * 7, 24 * 7 + 5):
             house.poll(NOW + timedelta(hours=hours))
         texts = [delivered.content.decode() for delivered in house.sink.received]
-    digests = [text for text in texts if "authorizations are watched" in text]
+    digests = [text for text in texts if "Authorizations watched: 2." in text]
     assert len(digests) == 2, "one a week, once the Monday has begun"
     assert "Subject: 2 authorizations lapse in the next 30 days" in digests[0]
     assert DEVELOPER in digests[0]
-    assert "2024-04-10 (Wed), 16 days" in digests[0]
+    assert "2024-04-10 (Wed), 16 days left" in digests[0]
 
 
 def test_that_nothing_lapses_is_news_too(tmp_path: Path, room: Room) -> None:

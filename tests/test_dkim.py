@@ -16,11 +16,11 @@ import dns.resolver
 import dns.rrset
 import pytest
 
-from mailrules.world import Receiver
 from mailrules.mail.dkim import Unreachable, check_signature
 from mailrules.mail.message import AuthVerdict, RawMessage
 from mailrules.mail.parse import parse_message
 from mailrules.sources.dns import key_fetch
+from mailrules.world import Receiver
 from tests.mails import notice
 from tests.signing import HEADERS, key, signed
 

@@ -191,11 +191,12 @@ def test_a_refused_login_ends_with_the_code_for_it_and_keeps_what_was_written(tm
 
 
 def test_a_provider_without_passwords_is_signed_in_to_afterwards(tmp_path: Path) -> None:
-    code, said = run(tmp_path, "init", "--address", "shop@outlook.com")
+    code, said = run(tmp_path, "init", "--address", "shop@outlook.com", "--client-id", "1234-abcd")
     assert code == 0
     assert "mailrules account login main" in said
     text = (tmp_path / "mailrules.toml").read_text(encoding="utf-8")
     assert 'oauth     = "microsoft"' in text
+    assert '[oauth.microsoft]\nclient_id = "1234-abcd"\n' in text
     assert "password" not in text.replace("password = { env", "")
 
 

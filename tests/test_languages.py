@@ -70,13 +70,11 @@ def test_every_string_is_said_somewhere(area: str) -> None:
         begun += re.findall(r"""["'](\w+_)(?:\{|["'] ?[~+])""", CODE)
     unsaid = []
     for name in catalogue(area, "en"):
-        rest = [name.removeprefix(begin) for begin in begun if name.startswith(begin)]
-        rest += (
-            [re.sub("_(one|many|until|text)$", "", name)] if re.search("_(one|many|until|text)$", name) else []
-        )  # of what is counted or added
-        said = (rf"""["']{r.replace("_", "[_ ]")}["']|\b{r}\b *[=:]""" for r in rest)
-        whole = re.search(rf"""["']({area}\.)?{name}["']""", CODE)
-        if not (whole or any(map(str.isdigit, rest)) or any(re.search(pattern, CODE) for pattern in said)):
+        stems = {name, re.sub("_(one|many|until|text)$", "", name)}  # of what is counted, or said in addition
+        rest = {stem.removeprefix(begin) for stem in stems for begin in begun if stem.startswith(begin)}
+        said = [rf"""["']({area}\.)?{stem}["']""" for stem in stems]
+        said += [rf"""["']{r.replace("_", "[_ ]")}["']|\b{r}\b *[=:]""" for r in rest]
+        if not any(map(str.isdigit, rest)) and not any(re.search(pattern, CODE) for pattern in said):
             unsaid.append(name)
     assert unsaid == []
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -379,3 +381,26 @@ Access expiration date: 2024-04-10
         if r.name == "it is put away"
     ]
     assert [r.failures for r in results] == [()]
+
+
+@pytest.mark.servers
+def test_a_dry_run_the_effects_and_an_explanation_name_what_is_done_to_mail(shop: ManyAccounts, tmp_path: Path) -> None:
+    path = ruled(tmp_path, shop, "on authorization_expiring", "flag mail", 'move mail to "Done"')
+    made(shop, "Done")
+    shop.deliver("shop0", *notice_of(2, datetime.now(UTC).date() + timedelta(days=30)))
+
+    def told(*words: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "mailrules", *words, "--config", str(path)], capture_output=True, text=True, check=True,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)}, cwd=tmp_path,
+        )  # fmt: skip
+        return done.stdout
+
+    planned = told("poll", "--dry-run")
+    assert planned.count("would flag mail  (rule `tidy`)") == planned.count("would move mail Done  (rule `tidy`)") == 1
+    plan = tmp_path / "plan.json"
+    told("poll", "--plan", str(plan))
+    told("apply", str(plan))
+    listed = told("effects")
+    assert listed.count("flag_mail") == listed.count("move_mail") == 1
+    assert "move mail to Done" in told("explain", "n2-30@mail.example")

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mailrules.world import Receiver
 from mailrules.mail.message import RawMessage
 from mailrules.mail.parse import parse_message
 from mailrules.notices.notice import Notice
@@ -17,6 +16,7 @@ from mailrules.notices.recognize import recognize
 from mailrules.pipeline import Reading, read
 from mailrules.ruleset import load
 from mailrules.shipped import grammar_text, shipped_rules
+from mailrules.world import Receiver
 from tests.mails import DEVELOPER, DEVELOPER_ID, FORMS, REMINDERS, both, html_text, notice, part, plain_text, wrapped
 
 RULES = load(shipped_rules(), grammar_text())

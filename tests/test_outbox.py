@@ -338,6 +338,7 @@ def test_a_script_that_is_no_longer_declared_waits_for_a_person_and_goes_on_once
         assert house.done() == [("run_script", "planned")]
         (house.folder / "renew.py").write_text(script, encoding="utf-8")
         house.change("mailrules.toml", "[scripts.renew]", "[scripts.another]")
+        house.change("my.rules", 'run "renew"', 'run "another"')
         for hours in (1, 3):
             outcome = house.poll(NOW + timedelta(hours=hours))
             assert [need for need in outcome.needs if "no script `renew` is declared under [scripts]" in need], (
@@ -345,6 +346,7 @@ def test_a_script_that_is_no_longer_declared_waits_for_a_person_and_goes_on_once
             )
             assert (outcome.performed, house.done()) == ([], [("run_script", "planned")])
         house.change("mailrules.toml", "[scripts.another]", "[scripts.renew]")
+        house.change("my.rules", 'run "another"', 'run "renew"')
         assert house.poll(NOW + timedelta(hours=5)).needs == []
         assert house.done() == [("run_script", "done")]
         assert len(house.script_runs()) == 1

@@ -298,9 +298,10 @@ THROTTLES = {
 
 @pytest.mark.parametrize("words", THROTTLES)
 def test_a_server_that_wants_to_be_left_alone_is_understood_with_its_time(words):
-    for answers in ({b"UID FETCH": words}, {b"EXAMINE": words}, {b"AUTHENTICATE": words}):
-        server = Script(answers)
+    for command in (b"AUTHENTICATE", b"ID", b"STATUS", b"EXAMINE", b"UID FETCH"):
+        server = Script({command: words})
         with server.running() as port, pytest.raises(Throttled) as caught, session(port, "outlook") as it:
+            it.states(["INBOX"])
             it.examine("INBOX")
             list(it.bodies([1]))
         assert caught.value.seconds == THROTTLES[words]

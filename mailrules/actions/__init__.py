@@ -45,7 +45,7 @@ class Services:
 
 def _notify(effects: Sequence[Effect], _attempt: int, batch: str, services: Services, now: str) -> Outcome:
     language = services.language(effects[0].account)
-    if (chat := effects[0].args["to"][0]).startswith(CHAT):
+    if (chat := next(iter(effects[0].args["to"]), "")).startswith(CHAT):
         return to_chat(effects, chat.removeprefix(CHAT), services.chats, language)
     if services.smtp is None:
         return _NO_SMTP

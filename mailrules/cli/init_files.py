@@ -14,6 +14,7 @@ from mailrules.errors import UsageError
 from mailrules.words import say
 
 STARTER = "rules/starter.rules"
+SECRET = "secrets/main"  # noqa: S105 - where it is kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,7 @@ class Settings:
     account: Mapping[str, str]
     smtp: Mapping[str, str]
     oauth: str = ""
+    client_id: str = ""
 
 
 def quoted(text: str) -> str:
@@ -60,7 +62,7 @@ def settings_text(wanted: Settings) -> str:
         table("people", {"owner": quoted(wanted.owner)}),
     ]  # fmt: skip
     if wanted.oauth:
-        parts.append(table(f"oauth.{wanted.oauth}", {"client_id": '""'}))
+        parts.append(table(f"oauth.{wanted.oauth}", {"client_id": quoted(wanted.client_id)}))
     if wanted.smtp:
         parts.append(table("smtp", wanted.smtp))
     else:

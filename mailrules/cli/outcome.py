@@ -78,9 +78,9 @@ def _show_planned(effect: Effect, *, as_json: bool) -> None:
         }  # fmt: skip
         print(json_line(row))
         return
-    print(
-        f"would {effect.action.replace('_', ' ')} {safe(effect.target)}: {safe(effect.args.get('title') or effect.args.get('subject') or effect.args.get('argv') or '')}  (rule `{safe(effect.rule)}`)"
-    )
+    about = effect.args.get("title") or effect.args.get("subject") or effect.args.get("argv") or ""
+    words = ("would", effect.action.replace("_", " "), safe(effect.target) + (":" if about else ""), safe(about))
+    print(" ".join(word for word in words if word) + f"  (rule `{safe(effect.rule)}`)")
 
 
 def write_private(path: Path, text: str) -> None:

@@ -9,16 +9,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from mailrules.page.render import Words
+from mailrules.page.standing import SOON
 
 
 def headlines(words: Words, values: Mapping[str, Any]) -> dict[str, str]:
     """Return the texts of the overview."""
-    seen, soon = values["seen"], len(values["soon"])
+    seen = values["seen"]
     known = len(seen.rows)
     told = " ".join(words.say("strip_one", name=row.name, left=words.left(row.left)) for row in values["spoken"])
     return {
         "headline": _headline(words, seen),
-        "subline": words.say("subline", all=known, soon=soon) if known else words.say("subline_empty"),
+        "subline": words.say("subline", all=known, soon=seen.soon) if known else words.say("subline_empty"),
         "strip_words": words.say("strip_words", n=values["drawn"], told=told),
     }
 
@@ -28,7 +29,7 @@ def _headline(words: Words, seen: Any) -> str:
     waiting = sum(row.since for row in seen.rows)
     if lapsed:
         return words.many("headline_lapsed", lapsed)
-    if seen.next and seen.next.left <= 30 and seen.next.state != "revoked":
+    if seen.next and seen.next.left <= SOON and seen.next.state != "revoked":
         left = seen.next.left
         key = "today" if left == 0 else "one" if left == 1 else "many"
         return words.say(f"headline_next_{key}", name=seen.next.name, n=left)

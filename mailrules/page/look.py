@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mailrules.config import Config
 from mailrules.spine.opened import Opened
@@ -22,14 +22,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class LiveRules:
-    """The rules that the last poll worked with; parsed once, and again when they have changed."""
+class Memory:
+    """What is worked out once and kept until it has changed: the rules that are live, and how all authorizations stand."""
 
     _text: str | None = None
     _rules: RuleSet | None = None
+    stand: tuple[Any, Any] = (None, None)
+    """How they stand, and for which newest line of the story on which days that holds."""
 
-    def of(self, config: Config, store: Shown) -> RuleSet:
-        """Return them; before the first poll, those that the configuration names."""
+    def rules(self, config: Config, store: Shown) -> RuleSet:
+        """Return the rules that the last poll worked with; before the first, those that the configuration names."""
         from mailrules.spine.live import load_rules, rule_texts
 
         text = store.meta_get("rules") or ""
@@ -45,7 +47,7 @@ class Look(Opened):
 
     store: Shown
     language: str = "en"
-    live: LiveRules = field(default_factory=LiveRules)
+    memory: Memory = field(default_factory=Memory)
 
     def say(self, key: str, /, **values: object) -> str:
         """Return a text of the page in the reader's language."""
@@ -53,7 +55,7 @@ class Look(Opened):
 
     def rules(self) -> RuleSet:
         """Return the rules that are live."""
-        return self.live.of(self.config, self.store)
+        return self.memory.rules(self.config, self.store)
 
     def day_of(self, instant: str, account: str | None = None) -> date:
         """Return the day of an instant (ISO) where an account is, or where the machine is."""
@@ -62,7 +64,7 @@ class Look(Opened):
 
 
 @contextmanager
-def looking(config: Config, now: datetime, language: str, live: LiveRules | None = None) -> Iterator[Look]:
+def looking(config: Config, now: datetime, language: str, memory: Memory | None = None) -> Iterator[Look]:
     """Open the store to look. Raises StoreError where there is none yet."""
     with Shown.look(config.store) as store:
-        yield Look(config, store, now, language, live or LiveRules())
+        yield Look(config, store, now, language, memory or Memory())

@@ -11,13 +11,11 @@ from typing import Any
 
 from mailrules.errors import MailrulesError, UsageError
 from mailrules.page.look import Look
-from mailrules.page.pictures import Mark, strip
-from mailrules.page.standing import Overview, Standing, overview
+from mailrules.page.standing import overview
 
 PER_PAGE = 25
 FIRST = 5
 """So many tasks, effects and accounts are named among what needs a person; more are told as a number."""
-WIDE, NARROW = 960, 360
 NEEDS = ("unknown", "failed")
 FILTERS: Mapping[str, tuple[str, ...]] = {
     "all": (),
@@ -27,7 +25,7 @@ FILTERS: Mapping[str, tuple[str, ...]] = {
     "missed": ("missed", "cancelled"),
 }
 """The views of the outbox: their names, and the states in each."""
-JUDGED = 12
+JUDGED = 5
 """So many authorizations, the most pressing ones, a rule is asked about."""
 
 
@@ -42,30 +40,25 @@ def front(it: Look, number: int = 1) -> dict[str, Any]:
     """Return the overview: what needs a person, the strip, the list."""
     seen = overview(it)
     paged = pages(number, len(seen.rows))
-    dated = [
-        Mark(left=r.left, name=r.name, state=r.state) for r in seen.rows if r.left is not None and r.state != "revoked"
-    ]
     return {
         "seen": seen, "pages": paged, "rows": seen.rows[paged["offset"] : paged["offset"] + PER_PAGE],
-        "needs": needs(it, seen), "strips": [strip(dated, width) for width in (WIDE, NARROW)],
-        "spoken": [row for row in seen.rows if row.left is not None][:FIRST], "drawn": len(dated),
-        "soon": [row for row in seen.rows if row.left is not None and 0 <= row.left <= 30],
+        "needs": needs(it), "strips": seen.strips, "drawn": len(seen.drawn),
+        "spoken": [row for row in seen.rows if row.left is not None][:FIRST],
         "today": it.today(next(iter(it.config.world.accounts), None)),
     }  # fmt: skip
 
 
-def needs(it: Look, seen: Overview) -> dict[str, Any]:
+def needs(it: Look) -> dict[str, Any]:
     """Return what needs a person now; `count` is 0 where nothing does."""
     store = it.store
     waiting, tasks_open = store.effect_counts(), store.task_count("open")
-    named = [r for r in seen.rows if r.waits and r.state in ("expired", "expiring")]
     beats = [beat for beat in accounts(it) if beat["error"] or not beat["succeeded"]]
     effects = named_effects(it, store.effects_page(FIRST, 0, states=NEEDS))
     found = {
         "tasks": tasks(it, "open", 1, FIRST)["rows"], "more_tasks": max(tasks_open - FIRST, 0),
         "effects": effects, "more_effects": max(sum(waiting.get(state, 0) for state in NEEDS) - FIRST, 0),
         "aside": store.put_aside_count(), "unconfirmed": store.unconfirmed(it.at), "accounts": beats[:FIRST],
-        "rules_error": (store.meta_get("rules_error") or "").partition("\n")[0], "held": store.held_back(), "waiting": len(named),
+        "rules_error": (store.meta_get("rules_error") or "").partition("\n")[0], "held": store.held_back(),
     }  # fmt: skip
     found["count"] = (
         tasks_open + len(effects) + found["more_effects"] + found["aside"] + len(found["unconfirmed"])
@@ -185,8 +178,7 @@ def rule(it: Look, name: str, number: int) -> dict[str, Any]:
     judged = [
         {"id": subject.id, "subject": subject.name, **judgment(one)}
         for subject in pressing
-        for one in of_authorization(subject.id, ledger, it.rules(), it.config.world, it.now)
-        if one.rule.name.value == name
+        for one in of_authorization(subject.id, ledger, it.rules(), it.config.world, it.now, only=name)
     ]
     judged.sort(key=lambda j: (not j["fired"], j["failed"]))
     paged = pages(number, row["times"] or 0)
@@ -231,8 +223,3 @@ def health(it: Look) -> dict[str, Any]:
         "aside": it.store.put_aside_count(), "held": it.store.held_back(), "retention": it.config.retention,
         "late": bool(last) and (it.now - datetime.fromisoformat(last)).total_seconds() > 3600,
     }  # fmt: skip
-
-
-def one(seen: Overview, name: str) -> Standing | None:
-    """Return one of them by its id."""
-    return next((row for row in seen.rows if row.id == name), None)

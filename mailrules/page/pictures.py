@@ -8,18 +8,19 @@ Time is drawn by its square root: the next weeks, in which something can be done
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import copysign, sqrt
 
 BEFORE, AFTER = -30, 370
 TICKS = (-30, -7, 0, 7, 14, 30, 60, 90, 180, 365)
 MARGIN, TOP, LANE, AXIS = 14, 14, 22, 34
 NAMED = 14
-"""Up to so many marks are drawn with their names, each on a lane of its own; more are drawn as heaps."""
-DOT, STEP, APART = 5.0, 10, 46
-TALLEST = 10
-"""Dots in a heap; what is over is told as a number."""
+"""Up to so many marks are drawn with their names, each on a lane of its own; more are heaped up."""
+COLUMN, APART = 12, 46
+TALLEST, LEAST = 100, 5
+"""The height of the tallest heap, and of one of a few."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,14 +34,23 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dot:
-    """A circle with its name beside it ("" for none), left of it where `end`; or the number of those over a heap."""
+    """A circle with its name beside it, left of it where `end`."""
 
     x: float
     y: float
     state: str
-    name: str = ""
-    end: bool = False
-    more: int = 0
+    name: str
+    end: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """So many authorizations of one state that lapse at about the same time, on top of those of other states."""
+
+    x: float
+    y: float
+    height: float
+    state: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,18 +63,19 @@ class Strip:
     today: float
     soon: float
     ticks: Sequence[tuple[float, int]]
-    dots: Sequence[Dot] = field(default_factory=tuple)
-    lines: bool = False
+    dots: Sequence[Dot] = ()
+    bars: Sequence[Bar] = ()
+    bar: float = COLUMN - 2
 
 
 def strip(marks: Sequence[Mark], width: int, *, soon: int = 30) -> Strip:
     """Draw the marks; those beyond the ends stand at the ends."""
     few = len(marks) <= NAMED
-    rows = max(len(marks), 1) * LANE if few else 2 * LANE + TALLEST * STEP
+    rows = max(len(marks), 1) * LANE if few else TALLEST + LANE
     floor = TOP + rows
     return Strip(
         width=width, height=floor + AXIS, floor=floor, today=_place(0, width), soon=_place(soon, width),
-        ticks=_ticks(width), dots=_named(marks, width) if few else _heaped(marks, width, floor), lines=few,
+        ticks=_ticks(width), dots=_named(marks, width) if few else (), bars=() if few else _heaped(marks, width, floor),
     )  # fmt: skip
 
 
@@ -95,15 +106,16 @@ def _named(marks: Sequence[Mark], width: int) -> list[Dot]:
     return dots
 
 
-def _heaped(marks: Sequence[Mark], width: int, floor: float) -> list[Dot]:
-    """Heap the marks up where they would cover one another."""
-    heaps: dict[int, list[Mark]] = {}
-    for mark in marks:
-        heaps.setdefault(round(_place(mark.left, width) / (2 * DOT)), []).append(mark)
-    dots = []
+def _heaped(marks: Sequence[Mark], width: int, floor: float) -> list[Bar]:
+    """Heap up what lapses at about the same time, what has lapsed at the bottom."""
+    heaps: dict[int, Counter[str]] = {}
+    for (left, state), count in Counter((mark.left, mark.state) for mark in marks).items():
+        heaps.setdefault(int(_place(left, width) // COLUMN), Counter())[state] += count
+    step = min(TALLEST / max(heap.total() for heap in heaps.values()), LEAST)
+    bars = []
     for column, heap in sorted(heaps.items()):
-        for height, mark in enumerate(heap[:TALLEST]):
-            dots.append(Dot(x=column * 2 * DOT, y=floor - DOT - 2 - height * STEP, state=mark.state))
-        if len(heap) > TALLEST:
-            dots.append(Dot(x=column * 2 * DOT, y=floor - DOT - TALLEST * STEP - 4, state="", more=len(heap) - TALLEST))
-    return dots
+        top = floor
+        for state in sorted(heap, reverse=True):
+            top -= heap[state] * step
+            bars.append(Bar(x=column * COLUMN + 1, y=round(top, 1), height=round(heap[state] * step, 1), state=state))
+    return bars

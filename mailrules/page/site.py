@@ -18,7 +18,7 @@ from mailrules.errors import MailrulesError, UsageError
 from mailrules.page import model
 from mailrules.page.doors import COOKIE, Doors, local, same
 from mailrules.page.front import headlines
-from mailrules.page.look import LiveRules, Look, looking
+from mailrules.page.look import Look, Memory, looking
 from mailrules.page.render import LANGUAGES, Words, render, shipped
 from mailrules.page.story import mail, story
 from mailrules.spine import acts
@@ -72,7 +72,7 @@ class Site:
 
     def __init__(self, config: Config, doors: Doors, tell_time: Callable[[], datetime]) -> None:
         self.config, self.doors, self.tell_time = config, doors, tell_time
-        self._live = LiveRules()
+        self._memory = Memory()
         self._told: OrderedDict[str, str] = OrderedDict()
 
     def answer(self, asked: Asked) -> Answer:
@@ -115,7 +115,7 @@ class Site:
             code = asked.path.removeprefix("/language/")
             known = code in [known for known, _, _ in LANGUAGES]
             return Answer(status=303, to="/", cookies={"language": code} if known else {})
-        with looking(self.config, words.now, words.language, self._live) as it:
+        with looking(self.config, words.now, words.language, self._memory) as it:
             template, here, values = self._found(it, asked, words)
             told = self._told.pop(asked.query.get("told", ""), "")
             frame = {
@@ -165,7 +165,7 @@ class Site:
         if not same(asked.path, f"/calendar/{self.doors.feed}.ics"):
             return problem(words, 404, "missing")
         try:
-            with looking(self.config, words.now, words.language, self._live) as it:
+            with looking(self.config, words.now, words.language, self._memory) as it:
                 return Answer(body=calendar(it), kind="text/calendar; charset=utf-8")
         except MailrulesError as error:
             return problem(words, 503, "store", str(error))

@@ -13,8 +13,8 @@ from mailrules.ledger import silence
 from mailrules.mail.message import Message, RawMessage
 from mailrules.page.look import Look
 from mailrules.page.marks import Piece, marked
-from mailrules.page.model import dated_tasks, judgment, named_effects, one
-from mailrules.page.standing import overview
+from mailrules.page.model import dated_tasks, judgment, named_effects
+from mailrules.page.standing import standing
 
 if TYPE_CHECKING:
     from mailrules.store import StoredMessage
@@ -34,7 +34,6 @@ def story(it: Look, name: str) -> dict[str, Any]:
         raise UsageError(f"there is no authorization {name}")
     if subject.linked:
         return story(it, subject.linked)
-    seen = overview(it)
     names = [name, *(a.id for a in ledger.authorizations.values() if a.linked == name)]
     events = it.store.story(names, LINES)
     digests = [e["detail"]["message"] for e in events if e["detail"].get("message")]
@@ -43,7 +42,7 @@ def story(it: Look, name: str) -> dict[str, Any]:
     owed = sorted(ledger.of(name), key=lambda o: (not o.waiting, o.due), reverse=False)
     newest = next((m for m in messages if m["kept"]), None)
     return {
-        "subject": subject, "stands": one(seen, name), "other_names": [ledger.authorizations[n].developer for n in names[1:]],
+        "subject": subject, "stands": standing(it, name), "other_names": [ledger.authorizations[n].developer for n in names[1:]],
         "obligations": owed, "events": events, "messages": messages,
         "mail": mail(it, str(newest["id"])) if newest else None, "quiet": quiet.days if quiet else None,
         "contradictions": [e for e in events if e["what"] == "contradiction" and str(e["at"]) > subject.settled_at],

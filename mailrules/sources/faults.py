@@ -51,6 +51,11 @@ def passing(words: str) -> bool:
     return _PASSING.search(words) is not None
 
 
+def throttling(words: str) -> bool:
+    """Say whether a server's words mean that it wants to be left alone."""
+    return _THROTTLED.search(words) is not None
+
+
 def absent(words: str) -> bool:
     """Say whether a server's words mean that there is no such mailbox."""
     return _ABSENT.search(words) is not None
@@ -118,7 +123,7 @@ def fault(place: str, doing: str, error: BaseException, *, tls: str, login: bool
             return AuthError(
                 f"{where}: no permission: {words}", help="allow IMAP access for this account at the provider"
             )
-    if isinstance(error, imaplib.IMAP4.error) and _THROTTLED.search(words):
+    if isinstance(error, imaplib.IMAP4.error) and throttling(words):
         told = _SECONDS.search(words)
         return Throttled(f"{where}: {words}", seconds=int(told[1]) / 1000 if told else QUARTER)
     if isinstance(error, MemoryError):

@@ -20,7 +20,7 @@ from typing import Any
 from mailrules.errors import ConfigError, TemporaryError
 from mailrules.hosts import is_loopback
 from mailrules.sasl import Exchange
-from mailrules.sources.faults import Throttled, fault
+from mailrules.sources.faults import Throttled, fault, throttling, words_of
 from mailrules.sources.imap_types import UNKNOWN_UIDNEXT, ImapSettings, MailboxState
 
 SLOWEST = 5_000
@@ -149,15 +149,18 @@ class Wire(imaplib.IMAP4):
             raise self.error(str(data[-1]))
         self.state = "AUTH"
 
-    def together(self, commands: Sequence[bytes]) -> list[str]:
-        """Send commands in one go and read until each has its answer; return OK, NO or BAD for each."""
+    def together(self, commands: Sequence[bytes]) -> None:
+        """Send commands in one go and read until each has its answer; a NO counts only where it wants us to go away."""
         tags = [self._new_tag() for _ in commands]
         self.tagged_commands.update(dict.fromkeys(tags))  # None: not answered yet
         self.send(b"".join(tag + b" " + command + b"\r\n" for tag, command in zip(tags, commands, strict=True)))
         while not all(self.tagged_commands[tag] for tag in tags):
             self._get_response()
         self._check_bye()
-        return [str((self.tagged_commands.pop(tag) or ("",))[0]) for tag in tags]
+        for answer in [self.tagged_commands.pop(tag) for tag in tags]:
+            kind, words = (str(answer[0]), words_of(self.error(str(answer[1])))) if answer else ("", "")
+            if kind != "OK" and throttling(words):
+                raise self.error(words)
 
     def leave(self) -> None:
         """Say good-bye and go: what the server answers to it changes nothing."""

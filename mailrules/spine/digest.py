@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mailrules.config import Config
 from mailrules.store import Store
-from mailrules.words import say
+from mailrules.words import counted, say
 
 if TYPE_CHECKING:
     from mailrules.effects import Effect
@@ -60,7 +60,7 @@ def digest_text(
     lapsed = [r for r in rows if r["state"] == "expired"]
     later = [r for r in rows if r["expires"] and r["days_left"] > days]
     subject = (
-        say(language, "digest.some", count=len(soon), days=days) if soon else say(language, "digest.none", days=days)
+        counted(language, "digest.some", len(soon), days=days) if soon else say(language, "digest.none", days=days)
     )
     parts = [subject, *(_line(language, row) for row in soon)]
     if lapsed:
@@ -80,4 +80,7 @@ def _line(language: str, row: dict[str, Any]) -> str:
     name = row["developer"] or row["developer_id"] or row["id"]
     if not row["expires"]:
         return say(language, "digest.undated", name=name)
-    return say(language, "digest.line", name=name, day=row["expires"], weekday=weekday, left=row["days_left"])
+    if row["days_left"] < 0:
+        return say(language, "digest.past", name=name, day=row["expires"], weekday=weekday)
+    left = counted(language, "digest.left", row["days_left"])
+    return say(language, "digest.line", name=name, day=row["expires"], weekday=weekday, left=left)

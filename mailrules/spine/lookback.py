@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from mailrules.config import Config
@@ -18,6 +18,9 @@ from mailrules.spine.intake import Intake, Report
 from mailrules.spine.live import Gate
 from mailrules.spine.pool import alone
 from mailrules.store import Store
+
+REACH = timedelta(days=400)
+"""So far back a mailbox is looked at: what was said of any deadline ahead was said within a year and a month."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +40,7 @@ class Found:
     busy: bool = False
 
 
-def look_back(config: Config, clock: Callable[[], datetime]) -> Found:
+def look_back(config: Config, clock: Callable[[], datetime], progress: Callable[[str, int, int], None]) -> Found:
     """Read every account's mailboxes as a poll does, and perform nothing. Raises MailrulesError as a poll would report."""
     now = clock()
     with Store.open(config.store, now=now.isoformat()) as store:
@@ -48,7 +51,7 @@ def look_back(config: Config, clock: Callable[[], datetime]) -> Found:
             rules = gate.rules
             if gate.error:
                 raise gate.error
-            intake = Intake(config, gate, store, clock)
+            intake = Intake(config, gate, store, clock, since=(now - REACH).date(), progress=progress)
             reports = [Report(account.name) for account in config.accounts]
             for account, report in zip(config.accounts, reports, strict=True):
                 alone(intake.poll(account, report))

@@ -7,6 +7,7 @@ time: so there is one writer of the store, and a silent server holds up nobody b
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
@@ -74,10 +75,9 @@ class Pool(Generic[T]):
         return self
 
     def __exit__(self, *_: object) -> None:
-        for job, _since in self._running.values():
-            job.close()
-        for _name, job in self._waiting:
-            job.close()
+        for job in [job for job, _ in self._running.values()] + [job for _, job in self._waiting]:
+            with contextlib.suppress(Exception):  # why: what is left early must not hide why it was left
+                job.close()
         for _thread in range(self._threads):
             self._calls.put(None)
 

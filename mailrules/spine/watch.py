@@ -103,8 +103,9 @@ class Watch:
         self._stopped.set()
         for waker in self._wakers:
             waker.send(b"x")
+        until = time.monotonic() + 1
         for thread in self._threads:
-            thread.join(0.2)
+            thread.join(max(until - time.monotonic(), 0))
         for waker in self._wakers:
             waker.close()
 

@@ -153,9 +153,10 @@ def _quiet(db: Any) -> None:
 
 @STEPS(name="0006_looking")
 def _looking(db: Any) -> None:
-    # what the page asks of a store of years: the effects of one authorization, those of one rule, the tasks of one
+    # what the page asks of a store of years: the effects of one authorization, of one rule, of one state; the tasks of one
     db["effects"].create_index(["authorization", "action"])
     db["effects"].create_index(["rule", "state", "created"])
+    db["effects"].create_index(["state", "created"])
     db["tasks"].create_index(["authorization"])
 
 

@@ -6,6 +6,7 @@ In: limits, offsets, ids, days. Out: rows; Shown (a Store with more to ask). May
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Collection
 from typing import Any
 
@@ -27,13 +28,18 @@ _EFFECT = (
 class Shown(Store):
     """A store that is looked at."""
 
-    def standing(self) -> list[dict[str, Any]]:
-        """Return of every authorization that stands for itself what its state is reckoned from; `owed` is what waits first."""
-        rows = self._rows(
+    def standing(self, only: str | None = None) -> list[sqlite3.Row]:
+        """Return what the states of authorizations that stand for themselves are reckoned from; `owed` is what waits first."""
+        one, values = ("AND a.id = ?", (only,)) if only else ("", ())
+        return self._rows(
             "SELECT a.id, a.account, a.system, a.developer_id, a.developer, a.region, a.expires, a.revoked, a.endless, a.assumed,"
-            f" a.trust, a.snoozed, {_OWED} AS owed FROM authorizations a WHERE a.linked = ''"
+            f" a.trust, a.snoozed, {_OWED} AS owed FROM authorizations a WHERE a.linked = '' {one}",
+            values,
         )
-        return [dict(row) for row in rows]
+
+    def newest_line(self) -> int:
+        """Return the number of the newest line of any story."""
+        return int(self._rows("SELECT COALESCE(max(id), 0) FROM events")[0][0])
 
     def part_of_ledger(self, names: Collection[str]) -> Ledger:
         """Return the ledger of some authorizations and of those linked to them, without script runs."""
@@ -83,26 +89,35 @@ class Shown(Store):
     ) -> list[dict[str, Any]]:
         """Return effects, newest first: in some states, of one rule, of some authorizations."""
         conditions: list[tuple[str, Any]] = []
-        if states:
+        if len(states) == 1:
+            conditions.append(("state = ?", next(iter(states))))
+        elif states:
             conditions.append((f"state {_AMONG}", dumps(sorted(states))))
         if rule is not None:
             conditions.append(("rule = ?", rule))
         if names is not None:
             conditions.append((f"authorization {_AMONG}", dumps(sorted(names))))
-        where = " WHERE " + " AND ".join(sql for sql, _ in conditions) if conditions else ""
-        rows = self._rows(
-            f"SELECT {_EFFECT} FROM effects{where} ORDER BY rowid DESC LIMIT ? OFFSET ?",
-            (*(value for _, value in conditions), limit, offset),
-        )
+        if conditions:
+            where = " AND ".join(sql for sql, _ in conditions)
+            chosen = f"rowid IN (SELECT rowid FROM effects WHERE {where} ORDER BY created DESC LIMIT ? OFFSET ?)"
+            values = (*(value for _, value in conditions), limit, offset)
+        else:  # why so: none is ever removed, so the newest has their number, and a late page need not be counted up to
+            chosen = (
+                "rowid BETWEEN (SELECT max(rowid) FROM effects) - ? - ? + 1 AND (SELECT max(rowid) FROM effects) - ?"
+            )
+            values = (offset, limit, offset)
+        rows = self._rows(f"SELECT {_EFFECT} FROM effects WHERE {chosen} ORDER BY created DESC, rowid DESC", values)
         return [dict(row) for row in rows]
 
     def tasks_page(self, limit: int, offset: int, *, status: str, names: Collection[str] = ()) -> list[dict[str, Any]]:
-        """Return tasks in one status: open ones by day, those done newest first; `names` are their authorizations."""
-        order = "due IS NULL, due, id" if status == "open" else "done_at DESC, id DESC"
+        """Return tasks in one status: open ones by day, others newest first; `names` are their authorizations."""
+        order = "due IS NULL, due, id" if status == "open" else "id DESC"
         among = f" AND authorization {_AMONG}" if names else ""
         values: tuple[Any, ...] = (status, dumps(sorted(names))) if names else (status,)
         rows = self._rows(
-            f"SELECT * FROM tasks WHERE status = ?{among} ORDER BY {order} LIMIT ? OFFSET ?", (*values, limit, offset)
+            f"SELECT * FROM tasks WHERE id IN (SELECT id FROM tasks WHERE status = ?{among} ORDER BY {order} LIMIT ? OFFSET ?)"
+            f" ORDER BY {order}",
+            (*values, limit, offset),
         )
         return [{**dict(row), "id": str(row["id"])} for row in rows]
 
@@ -163,11 +178,11 @@ class Shown(Store):
 
     def unconfirmed(self, now: str) -> list[dict[str, Any]]:
         """Return the authorizations for which a script ran, and no evidence of renewal came in time."""
-        # why cross: from the few deadlines that wait to their runs, and not from all runs to their deadlines
+        # why cross and plus: from the few deadlines that wait to their runs, and not from all that is done to its deadline
         rows = self._rows(
             "SELECT a.id, a.developer, max(e.updated) AS ran, json_extract(e.args, '$.settle_hours') AS hours"
             " FROM obligations o CROSS JOIN effects e ON e.authorization = CASE o.origin WHEN '' THEN o.authorization ELSE o.origin END"
-            " AND e.action = 'run_script' AND e.due = o.due AND e.state = 'done' CROSS JOIN authorizations a ON a.id = o.authorization"
+            " AND e.action = 'run_script' AND e.due = o.due AND +e.state = 'done' CROSS JOIN authorizations a ON a.id = o.authorization"
             " WHERE o.state IN ('open', 'lapsed') GROUP BY o.authorization, o.due"
         )
         ended = [(row, Run.ended(row["ran"], row["hours"]).settle_until) for row in rows]

@@ -20,6 +20,7 @@ from tests.torture.runner import Torture, faults
 from tests.torture.table import Row, shown
 
 SHOWN = 3
+PROGRESS = 60.0
 
 
 def say(text: str) -> None:
@@ -56,9 +57,13 @@ def main() -> int:
     torture = Torture(chosen, seed, words.jobs, None if words.full or words.point else words.seconds)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: setattr(torture, "stop", True))
-    began = time.monotonic()
+    began = told = time.monotonic()
 
     def failed(part: Row) -> None:
+        nonlocal told
+        if time.monotonic() - told > PROGRESS:
+            told = time.monotonic()
+            say(f"  {sum(row.tried for row in torture.rows.values())} tried after {told - began:.0f} s")
         for point, broken in part.failures[:SHOWN]:
             again = f"python3 run.py torture --seed {seed} --only {part.name} --point {shlex.quote(str(point))}"
             say("    " + "\n    ".join([again, *broken[:4]]))

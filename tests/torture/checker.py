@@ -178,7 +178,12 @@ def _kept(found: Evidence, store: sqlite3.Connection) -> Iterator[str]:
 
 def _done(found: Evidence, store: sqlite3.Connection) -> Iterator[str]:
     """I2 and I3: each effect at most as often as declared, and in the end all of them."""
-    effects = [dict(row) for row in store.execute("SELECT action, target, state, args, why FROM effects")]
+    effects = [
+        dict(row)
+        for row in store.execute(
+            "SELECT action, target, state, developer_id, why FROM effects LEFT JOIN authorizations ON authorization = authorizations.id"
+        )
+    ]
     for effect in effects:
         allowed = {"done", "missed"} | ({"unknown"} if found.killed and effect["action"] == "run_script" else set())
         allowed |= {"failed"} if found.may_fail else set()
@@ -281,7 +286,7 @@ def _scripts(found: Evidence, effects: Sequence[Mapping[str, str]]) -> Iterator[
     left = Counter(found.log)
     for case in found.world.cases:
         count = left.pop(case.line, 0)
-        mine = [e for e in effects if e["action"] == "run_script" and case.number in e["args"]]
+        mine = [e for e in effects if e["action"] == "run_script" and e["developer_id"] == case.number]
         if count > int(case.proven):
             yield f"I2 {'twice' if case.proven else 'unasked'}: the script ran {count} times for {case.developer}"
         if case.proven and not count:

@@ -8,11 +8,14 @@ from __future__ import annotations
 import ast
 import multiprocessing
 import multiprocessing.util
+import os
 import random
+import signal
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from datetime import UTC, datetime
 
 from tests.torture import faults_mail, faults_own, faults_process, faults_wire, faults_world
@@ -58,6 +61,12 @@ def bench_of(world: str) -> Bench:
             multiprocessing.util.Finalize(None, stop_all, exitpriority=10)  # why: a worker of a pool runs no atexit
         BENCHES[world] = Bench(WORLDS[world](datetime.now(UTC).date()))
     return BENCHES[world]
+
+
+def end_well() -> None:
+    """Let a worker that is told to end take its servers with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: (stop_all(), os._exit(0)))
 
 
 def stop_all() -> None:
@@ -110,40 +119,64 @@ class Torture:
         self.left: dict[str, list[Point]] = {}
         self.given: dict[str, float] = {}
         self.seed = seed
+        self.pool: ProcessPoolExecutor
         self.stop = False
 
     def run(self, said: Callable[[Row], None], point: str | None = None) -> None:
-        """Try all; `said` is told of each piece."""
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(self.jobs, mp_context=context) as pool:
-            waiting: dict[Future[Row], str] = {}
-            pieces = self._pieces(pool, point)
-            while True:
-                while len(waiting) < self.jobs and not self.stop:
-                    name, points = next(pieces, ("", []))
-                    if not points:
-                        break
-                    until = float("inf") if not self.rows[name].tried else self.until
-                    waiting[pool.submit(tried, name, points, until)] = name
-                if not waiting:
+        """Try all; `said` is told of each piece. A worker that somebody ended is replaced, and its points come again."""
+        pieces = self._pieces(point)
+        waiting: dict[Future[Row], tuple[str, list[Point]]] = {}
+        for again in range(AGAIN, -1, -1):
+            context = multiprocessing.get_context("spawn")
+            with ProcessPoolExecutor(self.jobs, mp_context=context, initializer=end_well) as self.pool:
+                try:
+                    self._hand_out(pieces, waiting, said)
+                except BrokenProcessPool:
+                    if not again:
+                        raise
+                    for name, points in waiting.values():
+                        self.left[name] = [*points, *self.left.get(name, [])]
+                    waiting.clear()
+                    pieces = self._pieces(point) if point else self._rest()
+                else:
                     return
-                for done in wait(waiting, timeout=5, return_when=FIRST_COMPLETED).done:
-                    name = waiting.pop(done)
-                    part = done.result()
-                    self.rows[name].add(part)
-                    said(part)
 
-    def _pieces(self, pool: ProcessPoolExecutor, point: str | None) -> Iterator[tuple[str, list[Point]]]:
+    def _hand_out(
+        self, pieces: Iterator[tuple[str, list[Point]]], waiting: dict[Future[Row], tuple[str, list[Point]]], said: Callable[[Row], None]
+    ) -> None:  # fmt: skip
+        while True:
+            while len(waiting) < self.jobs and not self.stop:
+                name, points = next(pieces, ("", []))
+                if not points:
+                    break
+                until = float("inf") if not self.rows[name].tried else self.until
+                waiting[self.pool.submit(tried, name, points, until)] = (name, points)
+            if self.stop:
+                for worker in multiprocessing.active_children():
+                    worker.terminate()
+                return
+            if not waiting:
+                return
+            for done in wait(waiting, timeout=5, return_when=FIRST_COMPLETED).done:
+                part = done.result()
+                name, _ = waiting.pop(done)
+                self.rows[name].add(part)
+                said(part)
+
+    def _pieces(self, point: str | None) -> Iterator[tuple[str, list[Point]]]:
         todo = [f for f in self.chosen if not self.rows[f.name].missing]
         if point is not None:
             yield todo[0].name, [ast.literal_eval(point)]
             return
         for fault in todo:
-            points = pool.submit(points_of, fault.name).result()
-            self.rows[fault.name].points = len(points)
-            random.Random(f"{self.seed}{fault.name}").shuffle(points)
-            self.left[fault.name], self.given[fault.name] = points, 0.0
+            self._listed(fault.name)
             yield fault.name, self._taken(fault.name, 1)
+        yield from self._rest()
+
+    def _rest(self) -> Iterator[tuple[str, list[Point]]]:
+        for fault in self.chosen:  # why: where a worker was ended early, some classes have not had their first point
+            if fault.name not in self.left and not self.rows[fault.name].missing:
+                self._listed(fault.name)
         while time.time() < self.until and any(self.left.values()):
             name = min((n for n, points in self.left.items() if points), key=lambda n: self.given[n])
             row = self.rows[name]
@@ -151,6 +184,12 @@ class Torture:
             count = max(1, int(CHUNK_SECONDS / max(mean, 0.01)))
             self.given[name] += count * mean
             yield name, self._taken(name, count)
+
+    def _listed(self, name: str) -> None:
+        points = self.pool.submit(points_of, name).result()
+        self.rows[name].points = len(points)
+        random.Random(f"{self.seed}{name}").shuffle(points)
+        self.left[name], self.given[name] = points, 0.0
 
     def _taken(self, name: str, count: int) -> list[Point]:
         points = self.left[name]

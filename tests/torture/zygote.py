@@ -37,6 +37,7 @@ def warm(config: str) -> None:
     sys.argv = ["mailrules", "check", "--config", config]
     with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
         main()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # why: a child is to meet it as a new process does
 
 
 def child(order: dict[str, Any]) -> NoReturn:
