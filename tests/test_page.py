@@ -383,6 +383,16 @@ def test_a_mail_that_is_odd_is_read_by_a_child_process(tmp_path):
     assert len(text) < 100_000
 
 
+def test_no_secret_that_a_mail_holds_is_shown(tmp_path):
+    shop = empty(tmp_path)
+    shop.life.mail(warning(link="Atzr|IwEBIJedGXjDqsU_vMxykqOMg and password=hunter2hunter2"), NOW, trust="bound")
+    with served(shop) as page:
+        text = ask(page, "/mails/1", **COOKIE)[2]
+    assert "[redacted]" in text
+    assert "IwEBIJ" not in text
+    assert "hunter2" not in text
+
+
 def test_an_empty_shop_and_one_without_a_store_are_told_apart(tmp_path):
     shop = empty(tmp_path)
     with served(shop) as page:

@@ -42,7 +42,10 @@ def log_in(talk: Talk, config: Config, base: Path) -> bool:
             login(config, account, typer.echo, None)
         for left in reversed(range(TRIES)):
             try:
-                typer.echo(safe(app.test_login(config, account.name)))
+                app.test_login(config, account.name)
+                talk.tell(
+                    "init.logged_in", host=account.host, user=account.user, mailboxes=", ".join(account.mailboxes)
+                )
                 break
             except AuthError as error:
                 ours = account.password == {"file": SECRET}

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from mailrules.config import Config
@@ -56,11 +56,6 @@ class Look(Opened):
     def rules(self) -> RuleSet:
         """Return the rules that are live."""
         return self.memory.rules(self.config, self.store)
-
-    def day_of(self, instant: str, account: str | None = None) -> date:
-        """Return the day of an instant (ISO) where an account is, or where the machine is."""
-        facts = self.config.world.accounts.get(account or "")
-        return datetime.fromisoformat(instant).astimezone(facts.zone if facts else None).date()
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from mailrules.redact import redacted
 from mailrules.words import say
 
 HIDDEN = ("Cc", "Cf", "Zl", "Zp", "Cs")
@@ -123,11 +124,11 @@ class Words:
 
 
 def render(template: str, words: Words, values: Mapping[str, Any]) -> str:
-    """Return the HTML of one page."""
+    """Return the HTML of one page, without secrets."""
     calls = ("say", "many", "left", "axis", "day", "instant", "ago", "size", "field_word", "event_words")
     lang = next(lang for code, _, lang in LANGUAGES if code == words.language)
     given = {
         "language": words.language, "html_language": lang, "languages": LANGUAGES, "at": words.instant(words.now.isoformat()),
         **{name: getattr(words, name) for name in calls},
     }  # fmt: skip
-    return _environment().get_template(template).render({**given, **values})
+    return redacted(_environment().get_template(template).render({**given, **values}))
