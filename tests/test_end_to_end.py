@@ -230,15 +230,21 @@ def test_a_poll_killed_at_any_moment_is_made_good_by_the_next_ones(dovecot: Dove
             began = time.monotonic()
             assert run(config, "poll")[0] == 0
             length = min(length, time.monotonic() - began)
-    landed = 0
-    for moment in range(1, 11):
+    landed, tried = 0, 0
+    while landed < 10:
+        tried += 1
+        assert tried <= 40, f"only {landed} of {tried} polls were still at work when they were killed"
+        moment = landed + 1
         with SmtpSink() as sink:
-            config = setting(tmp_path / str(moment), dovecot.port, sink.port)
+            config = setting(tmp_path / str(tried), dovecot.port, sink.port)
             with start(config, "poll") as process:
                 time.sleep(length * moment / 12)
                 process.kill()
                 process.communicate()
-            landed += process.returncode == -9
+            if process.returncode == -9:
+                landed += 1
+            else:
+                length *= 0.8  # the machine is less busy than when the length was taken
             codes = [run(config, "poll")[0]]
             codes += [run(config, "poll")[0] for _ in range(2)]
             assert len(rows(config, "authorizations")) == 1, moment
@@ -252,7 +258,6 @@ def test_a_poll_killed_at_any_moment_is_made_good_by_the_next_ones(dovecot: Dove
             assert len(message_ids(sent_to(sink, "owner@shop.example"))) <= 1
             if not unknown:
                 assert_all_was_done_once(config, sink, crashed=True)
-    assert landed >= 8, f"only {landed} of 10 polls were still at work when they were killed"
 
 
 def test_a_poll_killed_while_the_script_runs_leaves_it_to_a_person_and_never_runs_it_again(

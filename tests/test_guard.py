@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -18,7 +19,7 @@ from mailrules.mail.message import MessageKey, RawMessage
 from mailrules.ruleset import load
 from mailrules.shipped import grammar_text, shipped_rules
 from mailrules.spine.apart import from_json, to_json
-from mailrules.spine.guard import Limits, Reader, odd
+from mailrules.spine.guard import LateError, Limits, Reader, odd, timer
 from mailrules.store import Store
 from tests.house import NOW, mail, settled
 from tests.mails import DEVELOPER, DEVELOPER_ID, notice
@@ -117,6 +118,16 @@ def test_what_takes_too_long_here_is_read_by_a_child() -> None:
     assert Reader(rules=RULES, limits=Limits(here=0.000_001)).read(raw(genuine())).notices[0].status == "read"
     with pytest.raises(UnreadableError):
         Reader(rules=RULES, limits=Limits(here=0.000_001, wall=0.05)).read(raw(genuine()))
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timers")
+def test_a_timer_that_runs_out_at_any_place_leaves_nothing_behind() -> None:
+    before, ended = signal.getsignal(signal.SIGALRM), signal.getitimer(signal.ITIMER_REAL)[0]
+    for moment in range(2_000):
+        with contextlib.suppress(LateError), timer(1e-6 + moment % 200 * 1e-7):
+            sum(range(30))
+        assert signal.getsignal(signal.SIGALRM) is before, moment
+        assert (signal.getitimer(signal.ITIMER_REAL)[0] > 0) == (ended > 0), moment  # that of whoever runs the tests
 
 
 @pytest.mark.parametrize(

@@ -171,13 +171,20 @@ def timer(seconds: float) -> Iterator[None]:
         yield
         return
 
+    armed = True
+
     def late(_number: int, _frame: FrameType | None) -> None:
-        raise LateError
+        if armed:
+            raise LateError
 
     before = signal.signal(signal.SIGALRM, late)
-    left, every = signal.setitimer(signal.ITIMER_REAL, seconds, 1)
+    left, every = signal.getitimer(signal.ITIMER_REAL)
     try:
-        yield
+        try:
+            signal.setitimer(signal.ITIMER_REAL, seconds, 1)
+            yield
+        finally:
+            armed = False  # why on its own: an alarm may come at any place, this one too, and the rest must be done all the same
     finally:
         rest, _again = signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
