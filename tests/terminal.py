@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pty
 import select
 import subprocess
+import termios
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,8 +24,9 @@ class Terminal:
         self._own, theirs = pty.openpty()
         self.screen = ""
         self.process = subprocess.Popen(
-            command, cwd=folder, env=dict(env), stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
-        )
+            command, cwd=folder, env=dict(env), stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - so that ctrl-C is a signal
+        )  # fmt: skip
         os.close(theirs)
 
     def __enter__(self) -> Self:
@@ -44,6 +47,11 @@ class Terminal:
     def type(self, text: str) -> None:
         """Type a line."""
         os.write(self._own, text.encode() + b"\r")
+
+    def press(self, keys: str) -> None:
+        """Press keys, without Enter; a moment later, since a signal may be lost just before a program begins to wait."""
+        time.sleep(0.3)
+        os.write(self._own, keys.encode())
 
     def end(self) -> int:
         """Wait until the program has ended; return its exit code."""

@@ -19,7 +19,7 @@ import pytest
 
 from mailrules.sources.autoconfig import look_up
 from tests.mails import DEVELOPER, DEVELOPER_ID, notice
-from tests.servers import Dovecot, dovecot_available, scripted
+from tests.servers import Dovecot, dovecot_available, free_port, scripted
 from tests.terminal import Terminal
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -127,7 +127,7 @@ def test_an_unknown_domain_is_asked_for_its_server_and_a_mistyped_password_again
         person.type("127.0.0.1")
         person.see("Password (it is not shown): ")
         person.type("wrong one")
-        person.see("refused")
+        person.see("did not let us in: [AUTHENTICATIONFAILED]")
         person.see("Password (it is not shown): ")
         person.type("right one")
         person.see("the next lapses in 12 days")
@@ -188,6 +188,97 @@ def test_a_refused_login_ends_with_the_code_for_it_and_keeps_what_was_written(tm
     assert code == 77
     assert "refused" in said
     assert (tmp_path / "mailrules.toml").exists()
+
+
+@pytest.mark.servers
+def test_a_server_that_was_mistyped_is_asked_for_again_and_the_right_one_is_kept(
+    tmp_path: Path, dovecot: Dovecot
+) -> None:
+    with_user(dovecot, "you@shop.example", "right one")
+    with Terminal(command("init", "--port", str(dovecot.port), "--tls", "none"), tmp_path, env()) as person:
+        person.see("Mail address")
+        person.type("you@shop.example")
+        person.see("IMAP server [imap.shop.example]")
+        person.type("127.0.0.3")
+        person.see("Password (it is not shown): ")
+        person.type("right one")
+        person.see("No answer there")
+        person.see("IMAP server [127.0.0.3]")
+        person.type("127.0.0.1")
+        person.see("the next lapses in 12 days")
+        person.see("[y/N]")
+        person.type("")
+        assert person.end() == 0, person.screen
+    assert 'host      = "127.0.0.1"' in (tmp_path / "mailrules.toml").read_text(encoding="utf-8")
+
+
+def test_a_server_that_does_not_answer_says_what_stays_and_what_to_do(tmp_path: Path) -> None:
+    words = ("--host", "127.0.0.1", "--port", str(free_port()), "--tls", "none", "--password-stdin")
+    code, said = run(tmp_path, "init", "--address", "you@shop.example", *words, typed="made up\n")
+    assert code == 75
+    assert "Correct mailrules.toml, or remove it to begin anew" in said
+
+
+def test_an_address_that_looks_mistyped_is_asked_about(tmp_path: Path) -> None:
+    with Terminal(command("init", "--no-test"), tmp_path, env("de_DE.UTF-8")) as person:
+        person.see("Mailadresse")
+        person.type("shop@gmial.com")
+        person.see("Meinten Sie shop@gmail.com?")
+        person.type("j")
+        person.see("App-Passwort (wird nicht angezeigt): ")
+        person.type("made up")
+        assert person.end() == 0, person.screen
+    assert 'user      = "shop@gmail.com"' in (tmp_path / "mailrules.toml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("key", ["\x03", "\x04"])
+def test_who_stops_at_a_question_leaves_nothing_behind(key: str, tmp_path: Path) -> None:
+    with Terminal(command("init"), tmp_path, env()) as person:
+        person.see("Mail address of the inbox to watch: ")
+        person.press(key)
+        assert person.end() == 130, person.screen
+    assert "Aborted" not in person.screen
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_place_where_nothing_can_be_written_is_told_before_anything_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    code, said = run(tmp_path, "init", "--folder", "file")
+    assert code == 2
+    assert "nothing can be written in" in said
+    assert "--folder" in said
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize(
+    ("language", "today", "past"),
+    [("en", "lapses today", "lapsed 6 days ago"), ("de", "läuft heute ab", "vor 6 Tagen abgelaufen"),
+     ("ja", "次の期限は本日です", "6日前に失効"), ("zh", "最近的一项今天到期", "6 天前已失效")],
+)  # fmt: skip
+def test_what_lapses_today_or_has_lapsed_is_said_in_words_and_history_is_only_counted(
+    language: str, today: str, past: str, tmp_path: Path, dovecot: Dovecot
+) -> None:
+    for number, days in ((1, 0), (2, -6), (3, -100)):
+        content, moment = notice(expires=(NOW + timedelta(days=days)).date(), days=30)
+        content = content.replace(DEVELOPER_ID.encode(), b"10000000000%d" % number)
+        dovecot.add(content.replace(DEVELOPER.encode(), b"Firm %d" % number), moment)
+    words = (
+        "--address",
+        "you@shop.example",
+        "--user",
+        dovecot.user,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(dovecot.port),
+    )
+    code, said = run(
+        tmp_path, "init", *words, "--tls", "none", "--password-stdin", "--language", language, typed=dovecot.password
+    )
+    assert code == 0, said
+    assert today in said
+    assert past in said
+    assert "Firm 3" not in said
 
 
 def test_a_provider_without_passwords_is_signed_in_to_afterwards(tmp_path: Path) -> None:

@@ -246,7 +246,9 @@ def through_task_body(it: Handed) -> None:
     body = it.effects["create_task"].args["body"]
     assert not hidden(body, also="\n\t")
     assert body.startswith(f"Authorization: {one_line(it.payload)} (Developer ID")
-    assert [line for line in body.split("\n") if line.startswith("Trust: ")] == ["Trust: bound"]
+    assert [line for line in body.split("\n") if line.startswith("Trust: ")] == [
+        "Trust: the sender is verified, the Developer ID is on your list"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,8 @@ from typing import Annotated
 
 import typer
 
-from mailrules.cli.init_account import Wanted, write_settings
-from mailrules.cli.init_files import starter_name
-from mailrules.cli.init_look import log_in, show
+from mailrules.cli.init_account import Wanted, find_settings
+from mailrules.cli.init_files import Settings, check_writable, starter_name, write_anew
 from mailrules.cli.talk import Talk
 from mailrules.errors import UsageError
 from mailrules.words import LANGUAGES, best_language
@@ -43,6 +42,7 @@ def init(
 ) -> None:  # fmt: skip
     """Set up: write mailrules.toml and starter rules, test the login, show what the mailbox holds. Nothing is written over."""
     from mailrules import config as configuration
+    from mailrules.cli.init_look import log_in, show  # why here: it loads what only a poll needs
 
     if language and best_language(language) != language.lower().partition("-")[0]:
         raise UsageError(f"--language is {', '.join(LANGUAGES)}, not {language}")
@@ -57,27 +57,35 @@ def init(
     )  # fmt: skip
     base = Path(folder)
     target = base / configuration.FILE
-    fresh = not target.exists()
-    if not fresh:
+    check_writable(base)
+    fresh: Settings | None = None
+    if target.exists():
         talk.tell("init.kept", file=target)
         loaded = configuration.load(str(target))
         talk.tell("init.kept_accounts", accounts=", ".join(f"{a.name} ({a.user})" for a in loaded.accounts))
         if address and address not in {a.user for a in loaded.accounts}:
             talk.tell("init.another", address=address, file=target)
     else:
-        write_settings(talk, wanted, base, target)
-    _write_rules(talk, base, fresh=fresh)
-    loaded = configuration.load(str(target))
+        fresh = find_settings(talk, wanted, base)
+        write_anew(target, fresh)
+        talk.tell("init.wrote", file=target)
+    _write_rules(talk, base, fresh=fresh is not None)
     if no_test:
         talk.tell("init.next", config=target)
         return
-    if log_in(talk, loaded, base):
+    loaded = log_in(talk, target, fresh)
+    if loaded:
         show(talk, loaded)
-        talk.tell("init.schedule")
-        from mailrules.cli.schedule import cron_line
+        _tell_schedule(talk, target)
 
-        typer.echo(f"  {cron_line(target, 5)}")
-        talk.tell("init.other_schedules")
+
+def _tell_schedule(talk: Talk, target: Path) -> None:
+    from mailrules.cli.schedule import cron_line, windows_command
+
+    windows = sys.platform == "win32"
+    talk.tell("init.schedule_windows" if windows else "init.schedule")
+    typer.echo(f"  {windows_command(target, 5) if windows else cron_line(target, 5)}")
+    talk.tell("init.other_schedules")
 
 
 def _write_rules(talk: Talk, base: Path, *, fresh: bool) -> None:

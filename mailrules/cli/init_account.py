@@ -1,17 +1,19 @@
 """What `mailrules init` has to know of an account: asked for only where the address does not tell it.
 
-In: flags, answers. Out: mailrules.toml, a stored secret. May not live here: what a provider is (sources/providers.py),
+In: flags, answers. Out: Settings, a stored secret. May not live here: what a provider is (sources/providers.py),
 what the files say (init_files.py).
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mailrules.cli.init_files import SECRET, Settings, keep_in_file, local_zone, quoted, settings_text
+from mailrules.cli.init_files import SECRET, Settings, keep_in_file, local_zone, quoted
 from mailrules.cli.talk import Talk
 from mailrules.errors import UsageError
 
@@ -41,19 +43,11 @@ class Wanted:
     no_test: bool
 
 
-def write_settings(talk: Talk, wanted: Wanted, base: Path, target: Path) -> None:
-    """Find out what has to stand in mailrules.toml, and write it."""
+def find_settings(talk: Talk, wanted: Wanted, base: Path) -> Settings:
+    """Find out what has to stand in mailrules.toml; a secret that is typed is kept."""
     from mailrules.sources import providers
 
-    address = wanted.address or (wanted.user if "@" in wanted.user else "")
-    if not address and wanted.host and wanted.user:
-        address = f"{wanted.user}@{wanted.host}"
-    while address.count("@") != 1 or any(c.isspace() or c in "<>,;" for c in address):
-        if address:
-            talk.tell("init.no_address", address=address)
-            if not talk.answers:
-                raise UsageError(f"`{address}` is no mail address", help="--address you@your-shop.example")
-        address = talk.ask("init.address", "--address")
+    address = _address(talk, wanted)
     known = (
         providers.by_name(wanted.provider)
         if wanted.provider
@@ -79,19 +73,40 @@ def write_settings(talk: Talk, wanted: Wanted, base: Path, target: Path) -> None
     else:
         account["password"] = _secret(talk, wanted, base, provider, user)
     account["mailboxes"] = '["INBOX"]'
-    if provider.receiver:
-        name, value = next(iter(provider.receiver.items()))
+    receiver = provider.receiver or _own_check()
+    if receiver:
+        name, value = next(iter(receiver.items()))
         account["receiver"] = f"{{ {name} = {quoted(value) if isinstance(value, str) else str(value).lower()} }}"
-    text = settings_text(
-        Settings(
-            language=talk.language, timezone=wanted.timezone or local_zone(), owner=wanted.owner or address, account=account,
-            smtp=smtp, oauth=oauth, client_id=client,
-        )
+    return Settings(
+        language=talk.language, timezone=wanted.timezone or local_zone(), owner=wanted.owner or address, account=account,
+        smtp=smtp, oauth=oauth, client_id=client, typed_host=talk.answers and "host" in account and not wanted.host,
     )  # fmt: skip
-    base.mkdir(parents=True, exist_ok=True)
-    with target.open("x", encoding="utf-8") as file:
-        file.write(text)
-    talk.tell("init.wrote", file=target)
+
+
+def _address(talk: Talk, wanted: Wanted) -> str:
+    """Return the address that is watched; one that is none, or is mistyped by the look of it, is asked about."""
+    from mailrules.sources import providers
+
+    address = wanted.address or (wanted.user if "@" in wanted.user else "")
+    if not address and wanted.host and wanted.user:
+        address = f"{wanted.user}@{wanted.host}"
+    while address.count("@") != 1 or any(c.isspace() or c in "<>,;" for c in address):
+        if address:
+            talk.tell("init.no_address", address=address)
+            if not talk.answers:
+                raise UsageError(f"`{address}` is no mail address", help="--address you@your-shop.example")
+        address = talk.ask("init.address", "--address")
+    local, _, domain = address.partition("@")
+    if not (wanted.host or wanted.provider or providers.by_address(address)):
+        near = providers.near(domain)
+        if near and talk.agrees("init.did_you_mean", address=f"{local}@{near}"):
+            return f"{local}@{near}"
+    return address
+
+
+def _own_check() -> Mapping[str, str | bool] | None:
+    """Return the `receiver` of a provider whose word is not known: signatures are checked here, where that can be done."""
+    return {"dkim": True} if find_spec("dkim") and find_spec("dns") else None
 
 
 def _explain(talk: Talk, provider: Provider) -> None:
@@ -101,6 +116,8 @@ def _explain(talk: Talk, provider: Provider) -> None:
         talk.tell(f"init.need_{need}", label=provider.label)
     if provider.needs:
         talk.tell("init.link", link=provider.link)
+    if provider.oauth == "microsoft":  # the only one that takes nothing but a sign-in
+        talk.tell("init.register_microsoft")
 
 
 def _server(talk: Talk, wanted: Wanted, provider: Provider, address: str) -> tuple[dict[str, str], bool]:

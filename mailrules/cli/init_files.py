@@ -28,6 +28,8 @@ class Settings:
     smtp: Mapping[str, str]
     oauth: str = ""
     client_id: str = ""
+    typed_host: bool = False
+    """The server was typed by hand, so it is asked for again where nobody answers there."""
 
 
 def quoted(text: str) -> str:
@@ -79,6 +81,21 @@ def settings_text(wanted: Settings) -> str:
 
 def _comment(text: str) -> str:
     return "".join(f"# {line}\n" for line in text.rstrip("\n").split("\n"))
+
+
+def write_anew(path: Path, wanted: Settings) -> None:
+    """Write a mailrules.toml that is ours from the first line to the last: there was none, or we wrote it a moment ago."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(settings_text(wanted), encoding="utf-8")
+
+
+def check_writable(folder: Path) -> None:
+    """Raise UsageError where nothing can be written, before anybody is asked for anything."""
+    place = next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        raise UsageError(
+            f"nothing can be written in {place}", help="go to a folder of your own, or name one with --folder"
+        )
 
 
 def starter_name(language: str) -> str:

@@ -7,16 +7,22 @@ May not live here: how a mailbox is read (spine/lookback.py).
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from mailrules import app
+from mailrules import config as configuration
 from mailrules.cli.init_account import ask_secret
-from mailrules.cli.init_files import SECRET, keep_in_file
+from mailrules.cli.init_files import SECRET, Settings, keep_in_file, quoted, write_anew
 from mailrules.cli.output import safe
 from mailrules.cli.talk import Talk
 from mailrules.errors import AuthError, MailrulesError
+from mailrules.sources.faults import Refused
+from mailrules.store import Store
+from mailrules.store.senders import DEVELOPER, SENDER
 
 if TYPE_CHECKING:
     from mailrules.app import Progress
@@ -25,40 +31,50 @@ if TYPE_CHECKING:
 
 TRIES = 3
 SHOWN = 10
+HISTORY = 30
+"""What lapsed more than so many days ago is counted and not shown."""
 
 
-def log_in(talk: Talk, config: Config, base: Path) -> bool:
-    """Test every login; where one is refused and its password is ours, ask for it again. False where a sign-in is missing."""
-    from mailrules import app
+def log_in(talk: Talk, target: Path, fresh: Settings | None) -> Config | None:
+    """Test every login; what was typed and does not work is asked for again. None where a sign-in is missing.
 
+    `fresh` is what was just written to `target`; a file that was there already is a person's, and stays.
+    """
+    config = configuration.load(str(target))
     for account in config.accounts:
         issuer = account.password.get("oauth")
         if issuer and not _signed_in(config, account.name):
             if not talk.answers or not config.oauth[issuer].client_id:
                 talk.tell("init.sign_in", account=account.name, issuer=issuer)
-                return False
+                return None
             from mailrules.spine.tokens import login
 
             login(config, account, typer.echo, None)
         for left in reversed(range(TRIES)):
+            now = config.account(account.name)
             try:
-                app.test_login(config, account.name)
-                talk.tell(
-                    "init.logged_in", host=account.host, user=account.user, mailboxes=", ".join(account.mailboxes)
-                )
+                app.test_login(config, now.name)
+                talk.tell("init.logged_in", host=now.host, user=now.user, mailboxes=", ".join(now.mailboxes))
                 break
-            except AuthError as error:
-                ours = account.password == {"file": SECRET}
-                if not (talk.answers and ours and left):
+            except MailrulesError as error:
+                ours = isinstance(error, AuthError) and now.password == {"file": SECRET}
+                typed = not isinstance(error, AuthError) and fresh is not None and fresh.typed_host
+                if not (talk.answers and left and (ours or typed)):
+                    talk.tell("init.mend", file=target)
                     raise
-                talk.tell("init.refused", why=error)
-                keep_in_file(base / SECRET, ask_secret(talk, account.provider))
-    return True
+                if ours:
+                    talk.tell("init.refused", why=error.said if isinstance(error, Refused) else error)
+                    keep_in_file(target.parent / SECRET, ask_secret(talk, now.provider))
+                elif fresh:
+                    talk.tell("init.unreached", why=error)
+                    host = talk.ask("init.host", "--host", default=now.host)
+                    fresh = replace(fresh, account={**fresh.account, "host": quoted(host)})
+                    write_anew(target, fresh)
+                    config = configuration.load(str(target))
+    return config
 
 
 def _signed_in(config: Config, name: str) -> bool:
-    from mailrules import app
-
     try:
         app.test_login(config, name)
     except MailrulesError:
@@ -68,7 +84,6 @@ def _signed_in(config: Config, name: str) -> bool:
 
 def show(talk: Talk, config: Config) -> None:
     """Look back over the mailbox, and show what it held at once."""
-    from mailrules import app
     from mailrules.spine.lookback import look_back
 
     talk.tell("init.looking")
@@ -77,24 +92,27 @@ def show(talk: Talk, config: Config) -> None:
     if found.busy:
         talk.tell("init.busy")
         return
-    ahead = [row for row in found.authorizations if row["days_left"] is not None and row["days_left"] >= 0]
-    count = len(found.authorizations)
-    if not count:
+    rows = [row for row in found.authorizations if row["days_left"] is None or row["days_left"] >= -HISTORY]
+    ahead = [row["days_left"] for row in rows if row["days_left"] is not None and row["days_left"] >= 0]
+    count = talk.count("init.authorizations", len(found.authorizations))
+    if not found.authorizations:
         talk.tell("init.none", messages=found.messages)
     elif not ahead:
-        talk.tell("init.some", authorizations=talk.count("init.authorizations", count), messages=found.messages)
+        talk.tell("init.some", authorizations=count, messages=found.messages)
+    elif not ahead[0]:
+        talk.tell("init.next_today", authorizations=count, messages=found.messages)
     else:
+        days = talk.count("init.days", ahead[0])
+        talk.tell("init.next_lapses", authorizations=count, messages=found.messages, days=days)
+    for row in rows[:SHOWN]:
+        days = row["days_left"]
+        key = "without_date" if days is None else "past" if days < 0 else "today" if not days else "ahead"
         talk.tell(
-            "init.next_lapses", authorizations=talk.count("init.authorizations", count), messages=found.messages,
-            days=talk.count("init.days", ahead[0]["days_left"]),
+            f"init.row_{key}", name=row["developer"] or row["id"], number=row["developer_id"] or "-", expires=row["expires"],
+            days=talk.count("init.days", abs(days or 0)),
         )  # fmt: skip
-    for row in found.authorizations[:SHOWN]:
-        talk.tell(
-            "init.row" if row["expires"] else "init.row_without_date", name=row["developer"] or row["id"],
-            number=row["developer_id"] or "-", expires=row["expires"], days=talk.count("init.days", row["days_left"] or 0),
-        )  # fmt: skip
-    if count > SHOWN:
-        talk.tell("init.more", more=count - SHOWN)
+    if len(found.authorizations) > len(rows[:SHOWN]):
+        talk.tell("init.more", more=len(found.authorizations) - len(rows[:SHOWN]))
     _confirm(talk, config, found)
     if found.waiting:
         talk.tell("init.waiting", count=found.waiting)
@@ -108,11 +126,7 @@ def _bars() -> AbstractContextManager[Progress]:
 
 
 def _confirm(talk: Talk, config: Config, found: Found) -> None:
-    """Ask once for every sender that no rule vouches for and every developer; what is not confirmed can be later."""
-    from mailrules import app
-    from mailrules.store import Store
-    from mailrules.store.senders import DEVELOPER, SENDER
-
+    """Ask once for every sender that no rule vouches for and the nearest developers; the rest can be confirmed later."""
     if not talk.answers:
         if found.senders or found.developers:
             talk.tell("init.unconfirmed")
@@ -125,6 +139,8 @@ def _confirm(talk: Talk, config: Config, found: Found) -> None:
         for system, address in found.senders:
             if talk.agrees("init.confirm_sender", address=address, system=system):
                 store.confirm(SENDER, system, address, app.clock().isoformat())
-        for number, name in found.developers:
+        for number, name in found.developers[:SHOWN]:
             if talk.agrees("init.confirm_developer", name=name or number, number=number):
                 store.confirm(DEVELOPER, "", number, app.clock().isoformat())
+    if len(found.developers) > SHOWN:
+        talk.tell("init.more_developers", more=len(found.developers) - SHOWN)

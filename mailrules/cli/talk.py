@@ -7,6 +7,7 @@ May not live here: what is asked for; the sentences (mailrules/catalogues/).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import typer
 
@@ -37,23 +38,28 @@ class Talk:
         text = say(self.language, key, **values)
         if not self.answers:
             raise UsageError(f"{flag} is needed: {text}", help="there is no terminal to ask at")
-        return str(typer.prompt(text, default=default, show_default=bool(default))).strip()
+        return _answer(text, default=default, show_default=bool(default))
 
     def hidden(self, key: str, flag: str, **values: object) -> str:
         """Ask for a secret; it is not shown."""
         text = say(self.language, key, **values)
         if not self.answers:
             raise UsageError(f"{flag} is needed: {text}", help="there is no terminal to ask at")
-        return str(typer.prompt(text, hide_input=True)).strip()
+        return _answer(text, hide_input=True)
 
     def agrees(self, key: str, **values: object) -> bool:
         """Ask whether; no answer is no."""
         if not self.answers:
             return False
         text = say(self.language, key, **{name: safe(value) for name, value in values.items()})
-        return (
-            str(typer.prompt(f"{text} {say(self.language, 'init.yes_no')}", default="", show_default=False))
-            .strip()
-            .lower()
-            in YES
-        )
+        asked = f"{text} {say(self.language, 'init.yes_no')}"
+        return _answer(asked, default="", show_default=False).lower() in YES
+
+
+def _answer(text: str, **how: Any) -> str:
+    """Return what was typed; ctrl-C and ctrl-D end the program as ctrl-C does everywhere else."""
+    try:
+        return str(typer.prompt(text, **how)).strip()
+    except typer.Abort:
+        typer.echo()
+        raise KeyboardInterrupt from None

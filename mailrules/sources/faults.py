@@ -35,7 +35,11 @@ QUARTER = 900.0
 
 
 class Refused(AuthError):
-    """A server took our name and our proof, and said no: trying again too soon may lock the account."""
+    """A server took our name and our proof, and said no: trying again too soon may lock the account. `said` are its words."""
+
+    def __init__(self, message: str, *, said: str = "", help: str = "") -> None:  # noqa: A002 - as its base
+        super().__init__(message, help=help)
+        self.said = said or message
 
 
 class Throttled(TemporaryError):
@@ -117,6 +121,7 @@ def fault(place: str, doing: str, error: BaseException, *, tls: str, login: bool
         if login:
             return Refused(
                 f"{where}: the server refused the login: {words}",
+                said=words,
                 help="check `user` and the password; many providers want an app password and IMAP enabled in the settings",
             )
         if _REFUSED.search(words):

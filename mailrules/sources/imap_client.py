@@ -165,6 +165,7 @@ class Connection(Guarded):
                     raise
                 raise Refused(
                     f"{self._place}: the server refused the access token: {exchange.refusal}",
+                    said=exchange.refusal,
                     help=f"sign in again (`mailrules account login {settings.account}`), or see what `token` names",
                 ) from error
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import msal
 import requests
@@ -72,6 +73,11 @@ def _app(client: OAuthClient, kept: str) -> tuple[Any, Any]:
 def _asked(call: Any) -> Any:
     try:
         return call()
+    except requests.ConnectionError as error:
+        where = urlsplit(error.request.url).hostname if error.request and error.request.url else "its server"
+        raise TemporaryError(
+            f"Microsoft could not be asked: {where} is not reached", help="look at the network; nothing is lost"
+        ) from error
     except (requests.RequestException, ValueError) as error:  # ValueError: msal, of a tenant that does not exist
         words = "".join(c if c.isprintable() else " " for c in str(error))[:300]
         raise TemporaryError(

@@ -236,6 +236,14 @@ def by_host(host: str) -> Provider | None:
     return next((p for p in PROVIDERS if not p.host and any(host.endswith(f".{d}") for d in p.domains)), None)
 
 
+def near(domain: str) -> str:
+    """Return the provider's domain that was probably meant where another was typed; "" where none is close."""
+    from difflib import get_close_matches
+
+    known = [d for p in PROVIDERS for d in p.domains]
+    return next(iter(get_close_matches(domain.lower(), known, n=1, cutoff=0.85)), "")
+
+
 def by_address(address: str) -> Provider | None:
     """Return the provider of a mail address, by its domain; a company's own domain tells nothing."""
     domain = address.rpartition("@")[2].lower()

@@ -70,10 +70,11 @@ def look_back(config: Config, clock: Callable[[], datetime], progress: Callable[
             and not not_to_confirm(row["address"], systems[row["system"]], rules.systems)
         }
         known = {*config.world.developers, *store.confirmed_developers()}
-        developers = {
-            r["developer_id"]: r["developer"] or "" for r in rows if r["developer_id"] not in (None, "", *known)
-        }
+        developers = {  # in the order of their deadlines
+            r["developer_id"]: r["developer"] or "" for r in rows
+            if r["developer_id"] not in (None, "", *known) and r["state"] != "expired"
+        }  # fmt: skip
         return Found(
             messages=sum(r.seen for r in reports), notices=sum(r.notices for r in reports), authorizations=rows,
-            senders=tuple(sorted(senders)), developers=tuple(sorted(developers.items())), waiting=len(store.planned()),
+            senders=tuple(sorted(senders)), developers=tuple(developers.items()), waiting=len(store.planned()),
         )  # fmt: skip

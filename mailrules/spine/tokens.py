@@ -89,6 +89,11 @@ def _client(config: Config, account: Account) -> tuple[OAuthClient, str]:
             f"account {account.name}: there is no [oauth.{issuer}]",
             help="docs/providers.md says how to register and what to write",
         )
+    if not client.client_id:
+        raise ConfigError(
+            f"[oauth.{issuer}] has no client_id yet: it is the number of your own registration there",
+            help="docs/providers.md says how to register, once, and what to write",
+        )
     value = secret(client.client_secret, config.folder, f"[oauth.{issuer}]")() if client.client_secret else ""
     return client, value
 
