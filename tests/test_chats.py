@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from mailrules import config as configuration
-from mailrules.actions.chats import to_chat
+from mailrules.actions.chats import _cut, to_chat
 from mailrules.effects import Effect, Outcome
 from mailrules.errors import ConfigError
 from mailrules.spine.digest import digest_text, plan_digest
@@ -171,6 +171,19 @@ def test_a_long_message_is_cut_off_where_services_would_refuse_it(room: Room) ->
     assert len(room.posts[0]["message"]) < 5_000
 
 
+def test_more_than_a_service_takes_names_each_thing_in_one_line(room: Room) -> None:
+    many = [effect(f"Nummer {n}", "b" * 300, key=str(n)) for n in range(20)]
+    assert told(room.url, *many).result == "done"
+    assert room.posts[0]["message"].splitlines() == [f"- Nummer {n}" for n in range(20)]
+
+
+@pytest.mark.parametrize(("scheme", "text"), [("wecombot", "认" * 2000), ("json", "認" * 2000)])
+def test_a_limit_of_bytes_is_kept_without_breaking_a_character(scheme: str, text: str) -> None:
+    cut = _cut(text, 2048, scheme)
+    assert (len(cut.encode()) <= 2048) is (scheme == "wecombot")
+    assert cut.rstrip("…") in text
+
+
 def test_a_chat_takes_no_forwarded_mail_and_the_rule_says_so(tmp_path: Path, room: Room) -> None:
     rules = RULES.replace('notify team "{{ developer }} lapses on {{ expires }}"', "forward to team")
     with chatting(tmp_path, room, rules) as house, pytest.raises(ConfigError, match="takes no forwarded mail"):
@@ -263,5 +276,8 @@ def test_the_digest_names_every_deadline_in_every_language(language: str) -> Non
     subject, text = digest_text(language, rows, [{"title": "Renew it", "due": None}], 30, date(2024, 4, 7))
     assert "1" in subject
     assert text.startswith(subject)
+    today, _ = digest_text(language, [row | {"days_left": 0}], [], 30, date(2024, 4, 10))
+    assert "1" in today
+    assert "0" not in digest_text(language, [row | {"days_left": 0}], [], 30, date(2024, 4, 10))[1].splitlines()[1][12:]
     for name in ("Never Settle", "Old", "Later", "Undated", "Renew it", "2024-04-10", "2024-03-01", "2025-01-01"):
         assert text.count(name) == 1, text

@@ -247,7 +247,7 @@ def through_task_body(it: Handed) -> None:
     assert not hidden(body, also="\n\t")
     assert body.startswith(f"Authorization: {one_line(it.payload)} (Developer ID")
     assert [line for line in body.split("\n") if line.startswith("Trust: ")] == [
-        "Trust: the sender is verified, the Developer ID is on your list"
+        "Trust: sender proven, Developer ID is yours"
     ]
 
 

@@ -21,6 +21,8 @@ _CALL = re.compile("@(?=everyone|here|channel|all|所有人)", re.IGNORECASE)
 SECONDS = 20.0
 LONGEST = 4_000
 """Characters of one message; services cut off, split or refuse what is longer."""
+COUNTS_BYTES = ("wecombot",)
+"""Services whose limit is one of bytes: a Chinese character is three."""
 
 
 def to_chat(effects: Sequence[Effect], name: str, chats: Mapping[str, Callable[[], str]], language: str) -> Outcome:
@@ -46,13 +48,17 @@ def to_chat(effects: Sequence[Effect], name: str, chats: Mapping[str, Callable[[
         )
     _remember_parts(url)
     service.socket_connect_timeout = service.socket_read_timeout = SECONDS
-    subject, text = together(effects, language)
+    subject, text = map(_harmless, together(effects, language))
+    most = min(LONGEST, int(service.body_maxlen)) - (0 if service.title_maxlen else _size(subject, scheme) + 8)
+    if _size(text, scheme) > most and len(effects) > 1:  # why: every deadline named is worth more than one told in full
+        text = "\n".join(_harmless(f"- {e.args['subject']}") for e in effects)
+    text = _cut(text, most, scheme)
     said = _Said()
     logger = logging.getLogger("apprise")
     logger.addHandler(said)
     logger.propagate = False
     try:
-        sent = service.notify(body=_harmless(text), title=_harmless(subject), notify_type=apprise.NotifyType.WARNING)
+        sent = service.notify(body=text, title=subject, notify_type=apprise.NotifyType.WARNING)
     finally:
         logger.removeHandler(said)
     if sent:
@@ -63,8 +69,20 @@ def to_chat(effects: Sequence[Effect], name: str, chats: Mapping[str, Callable[[
 
 def _harmless(text: str) -> str:
     """Return a text that calls nobody and links nothing: a mail may say `<!channel>` or `@everyone`."""
-    text = text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
     return _CALL.sub("＠", text.replace("<", "‹").replace(">", "›"))
+
+
+def _size(text: str, scheme: str) -> int:
+    return len(text.encode()) if scheme in COUNTS_BYTES else len(text)
+
+
+def _cut(text: str, most: int, scheme: str) -> str:
+    """Return what a service takes of a text; that there was more is shown."""
+    if _size(text, scheme) <= most:
+        return text
+    if scheme in COUNTS_BYTES:
+        return text.encode()[: most - 3].decode(errors="ignore") + "…"
+    return f"{text[: most - 1]}…"
 
 
 def _remember_parts(url: str) -> None:

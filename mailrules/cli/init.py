@@ -73,9 +73,9 @@ def init(
     if no_test:
         talk.tell("init.next", config=target)
         return
-    loaded = log_in(talk, target, fresh)
-    if loaded:
-        show(talk, loaded)
+    reached = log_in(talk, target, fresh)
+    if reached:
+        show(talk, reached)
         _tell_schedule(talk, target)
 
 

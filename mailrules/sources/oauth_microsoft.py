@@ -74,7 +74,7 @@ def _asked(call: Any) -> Any:
     try:
         return call()
     except requests.ConnectionError as error:
-        where = urlsplit(error.request.url).hostname if error.request and error.request.url else "its server"
+        where = urlsplit(str(error.request.url)).hostname if error.request else "its server"
         raise TemporaryError(
             f"Microsoft could not be asked: {where} is not reached", help="look at the network; nothing is lost"
         ) from error

@@ -82,5 +82,5 @@ def _line(language: str, row: dict[str, Any]) -> str:
         return say(language, "digest.undated", name=name)
     if row["days_left"] < 0:
         return say(language, "digest.past", name=name, day=row["expires"], weekday=weekday)
-    left = counted(language, "digest.left", row["days_left"])
+    left = counted(language, "digest.left", row["days_left"]) if row["days_left"] else say(language, "digest.today")
     return say(language, "digest.line", name=name, day=row["expires"], weekday=weekday, left=left)
