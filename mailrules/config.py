@@ -98,6 +98,8 @@ def find(path: str | None) -> Path:
     if path or os.environ.get("MAILRULES_CONFIG"):
         chosen = Path(path or os.environ["MAILRULES_CONFIG"]).expanduser()
         if not chosen.is_file():
+            if chosen.is_dir():
+                raise ConfigError(f"{chosen} is a folder", help=f"name the file in it: {chosen / FILE}")
             raise ConfigError(f"there is no configuration file {chosen}", help="`mailrules init` writes one")
         return chosen.absolute()
     here = Path(FILE)
@@ -127,9 +129,10 @@ def load(path: str | None = None) -> Config:
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(
-            f"{chosen} is not valid TOML: {error}", help=f"correct {chosen.name}; nothing was done"
-        ) from error
+        helps = f"correct {chosen.name}; nothing was done"
+        if set("“”„‘’＂") & set(text):  # why: what a word processor, or a page that was copied from, makes of them
+            helps = f'there are curly quotes in it, and TOML wants straight ones ("): {helps}'
+        raise ConfigError(f"{chosen} is not valid TOML: {error}", help=helps) from error
     problems = Problems(chosen, text)
     config = _build(chosen, data, problems)
     if problems.found:

@@ -150,7 +150,7 @@ def test_no_chat_is_reached_where_nobody_listens_and_it_is_tried_again() -> None
 
 @pytest.mark.parametrize(
     "url",
-    ["file:///etc/passwd", "exec://id", "mailto://you:secret@shop.example", "syslog://", "dbus://", "nothing://x", ""],
+    ["file:///etc/hosts", "exec://id", "mailto://you:secret@shop.example", "syslog://", "dbus://", "nothing://x", ""],
 )
 def test_an_address_that_is_no_chat_does_nothing_on_this_machine(url: str) -> None:
     outcome = told(url)

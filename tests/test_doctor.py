@@ -26,6 +26,8 @@ from mailrules.store import Store
 from tests.mails import DEVELOPER, DEVELOPER_ID, RECEIVER, notice
 from tests.servers import free_port
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*imghdr.*:DeprecationWarning")  # a plug-in that Apprise loads
+
 NOW = datetime.now(UTC)
 RULES = """\
 rule "renew" {
@@ -217,6 +219,28 @@ BROKEN: dict[str, tuple[Break, str, str]] = {
         lambda s: s.sql("UPDATE effects SET state = 'planned', attempts = 4, why = 'no route', created = '2020-01-01T00:00:00+00:00' WHERE action = 'notify'"),
         "effects", "waits since 2020-01-01",
     ),
+    "a folder in place of the configuration": (lambda s: (s.toml.unlink(), s.toml.mkdir()), "configuration", "is a folder"),
+    "curly quotes": (lambda s: s.change('user = "seller"', "user = “seller”"), "configuration", "not valid TOML"),
+    "rules that are not UTF-8": (
+        lambda s: (s.folder / "my.rules").write_bytes(RULES.replace("lapses", "läuft").encode("latin-1")), "rules", "my.rules cannot be read",
+    ),
+    "a password on the second line": (
+        lambda s: (s.folder / "password").write_text("\nsecret\n", encoding="utf-8"), "login", "has a line break",
+    ),
+    "a script that may not run": (lambda s: (s.folder / "renew").chmod(0o600), "modes", "is not executable"),
+    "a script whose interpreter is gone": (
+        lambda s: (s.folder / "renew").write_text("#!/no/such/program\n", encoding="utf-8"), "modes", "names /no/such/program",
+    ),
+    "certificates that are none": (
+        lambda s: ((s.folder / "own.pem").write_text("hello", encoding="utf-8"),
+                   s.change('tls = "none"\nuser', 'tls = "implicit"\nca_file = "own.pem"\nuser')),
+        "tls", "holds no certificate",
+    ),
+    "a web address in place of a chat's": (
+        lambda s: ((s.folder / "team").touch(0o600), (s.folder / "team").write_text("https://shop.example/x", encoding="utf-8"),
+                   s.change("[people]", '[chats.team]\nurl = { file = "team" }\n\n[people]')),
+        "secrets", "no address of this form",
+    ),
     "a chat without an address": (
         lambda s: s.change("[people]", '[chats.team]\nurl = { file = "team" }\n\n[people]'), "secrets", "[chats.team]",
     ),
@@ -232,9 +256,7 @@ def test_a_broken_set_up_is_told_by_its_cause_with_what_to_do(setup: Setup, name
     found = [row for row in rows if not row["ok"] and row["check"] == check]
     assert any(words in row["detail"] for row in found), rows
     assert all(row["help"] for row in rows if not row["ok"]), rows
-    assert "secret" not in json.dumps([row["detail"] for row in rows]).replace("the secret of", "").replace(
-        "secrets", ""
-    )
+    assert "secret" not in json.dumps([row["detail"] for row in rows]).replace("the secret ", "").replace("secrets", "")
 
 
 def test_a_certificate_that_nobody_vouches_for_is_told(setup: Setup, tmp_path: Path) -> None:
@@ -252,6 +274,14 @@ def test_a_certificate_that_nobody_vouches_for_is_told(setup: Setup, tmp_path: P
         setup.change("user =", 'ca_file = "own.pem"\nuser =')
         _, rows = doctor(setup.folder)
     assert [row["ok"] for row in rows if row["check"] == "tls"] == [True]
+
+
+@pytest.mark.parametrize("said", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"220 mail.shop.example ESMTP\r\n"])
+def test_a_server_of_another_kind_is_told(setup: Setup, said: bytes) -> None:
+    with speaking(said) as port:
+        setup.change(f"port = {setup.imap}", f"port = {port}")
+        _, rows = doctor(setup.folder)
+    assert ["does not speak IMAP" in row["help"] for row in rows if row["check"] == "login"] == [True]
 
 
 def test_without_a_network_nothing_hangs_and_it_is_said_once(setup: Setup) -> None:

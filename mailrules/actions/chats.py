@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
 from mailrules.actions.notify import together
@@ -30,22 +31,13 @@ def to_chat(effects: Sequence[Effect], name: str, chats: Mapping[str, Callable[[
     fetch = chats.get(name)
     if fetch is None:
         return Outcome(result="failed", why=f"there is no [chats.{name}] in mailrules.toml")
-    try:
-        import apprise
-    except ImportError:
-        return Outcome(result="failed", why="writing to chats needs `pip install 'mailrules[notify]'`")
     url = fetch().strip()
-    remember(url)
-    scheme = urlsplit(url).scheme.lower()
-    if scheme in REFUSED:
-        return Outcome(result="failed", why=f"[chats.{name}]: `{scheme}:` is no chat")
-    service = apprise.Apprise.instantiate(
-        url, asset=apprise.AppriseAsset(secure_logging=True, async_mode=False), suppress_exceptions=True
-    )
+    service, why = _service(url, f"[chats.{name}]")
     if service is None:
-        return Outcome(
-            result="failed", why=f"[chats.{name}]: Apprise knows no address of this form; look at its documentation"
-        )
+        return Outcome(result="failed", why=why)
+    import apprise
+
+    scheme = urlsplit(url).scheme.lower()
     _remember_parts(url)
     service.socket_connect_timeout = service.socket_read_timeout = SECONDS
     subject, text = map(_harmless, together(effects, language))
@@ -65,6 +57,27 @@ def to_chat(effects: Sequence[Effect], name: str, chats: Mapping[str, Callable[[
         return Outcome(result="done", why=f"sent to the chat {name}")
     why = f"the chat {name} did not take it{': ' if said.lines else ''}{'; '.join(said.lines[:3])}"
     return Outcome(result="failed" if said.final else "retry", why=redacted(why))
+
+
+def not_a_chat(url: str, name: str) -> str:
+    """Return why nothing can be sent to an address, "" where it is of a form that Apprise knows. Nothing is sent."""
+    return _service(url.strip(), name)[1]
+
+
+def _service(url: str, name: str) -> tuple[Any, str]:
+    try:
+        import apprise
+    except ImportError:
+        return None, "writing to chats needs `pip install 'mailrules[notify]'`"
+    remember(url)
+    scheme = urlsplit(url).scheme.lower()
+    if scheme in REFUSED:
+        return None, f"{name}: `{scheme}:` is no chat"
+    asset = apprise.AppriseAsset(secure_logging=True, async_mode=False)
+    service = apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
+    if service is None:
+        return None, f"{name}: Apprise knows no address of this form; look at its documentation"
+    return service, ""
 
 
 def _harmless(text: str) -> str:

@@ -30,6 +30,17 @@ def unsafe(path: Path) -> str:
     return ""
 
 
+def unstartable(path: Path) -> str:
+    """Return why the system would not start a program, "" where it would: its mode, and what its first line names."""
+    if not os.access(path, os.X_OK):
+        return f"{path} is not executable; `chmod u+x {path}` mends it"
+    with path.open("rb") as file:
+        first = file.readline(200)
+    named = first[2:].split()[:1] if first.startswith(b"#!") else []
+    missing = [name for name in map(os.fsdecode, named) if not Path(name).exists()]
+    return f"its first line names {missing[0]}, which is not there" if missing else ""
+
+
 def _way(path: Path) -> Iterator[Path]:
     """Yield each folder, each link and at last the file, as the system walks to it."""
     waiting = list(reversed(path.parts))

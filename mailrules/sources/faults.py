@@ -135,4 +135,7 @@ def fault(place: str, doing: str, error: BaseException, *, tls: str, login: bool
         return TemporaryError(
             f"{where}: the server announced more data than there is memory", help="the next poll tries again"
         )
-    return TemporaryError(f"{where}: {words}", help="the next poll tries again")
+    helps = "the next poll tries again"
+    if doing == "connecting":
+        helps = f"what answers there does not speak IMAP as it should: check `host`, `port` and `tls`; {helps}"
+    return TemporaryError(f"{where}: {words}", help=helps)

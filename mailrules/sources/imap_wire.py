@@ -91,7 +91,11 @@ class _Tls(_Limited, ssl.SSLSocket):
 @functools.cache
 def tls_context(ca_file: str | None) -> ssl.SSLContext:
     """Return the one context for all connections: reading all certificates takes longer than a handshake."""
-    context = ssl.create_default_context(cafile=ca_file)
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        why = "holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
+        raise ConfigError(f"`ca_file` {ca_file}: {why}", help="name a PEM file of certificates") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.sslsocket_class = _Tls
     return context
@@ -185,7 +189,10 @@ class Guarded:
     def _clean(self, text: str, what: str) -> str:
         # Neither library escapes a line end: it would begin a second command.
         if re.search(r"[\r\n\0]", text):
-            raise ConfigError(f"account {self._settings.account}: {what} has a line break or a NUL in it")
+            raise ConfigError(
+                f"account {self._settings.account}: {what} has a line break or a NUL in it",
+                help="write it on one line, the first, with nothing before it",
+            )
         return text
 
     @contextlib.contextmanager

@@ -176,14 +176,14 @@ def _settings(config: Config) -> Iterator[Finding]:
 
 
 def _modes(config: Config) -> Iterator[Finding]:
-    from mailrules.actions.ownership import unsafe
+    from mailrules.actions.ownership import unsafe, unstartable
 
     references = [(f"account {a.name}", a.password) for a in config.accounts]
     references += [("[smtp]", config.smtp.password)] if config.smtp and config.smtp.password else []
     found = [f"the secret of {name}: {why}" for name, ref in references if (why := exposed(ref, config.folder))]
     for name, script in config.world.scripts.items():
         program = Path(script.argv[0])
-        why = unsafe(program) if program.is_file() else f"there is no {program}"
+        why = (unsafe(program) or unstartable(program)) if program.is_file() else f"there is no {program}"
         found += [f"script {name}: {why}"] if why else []
     for path in (config.store, *config.store.parent.glob(f"{config.store.name}*")):
         if path.exists() and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
@@ -212,6 +212,8 @@ def _machine(config: Config, store: Store, now: datetime) -> Iterator[Finding]:
 
 def _secrets(config: Config) -> Iterator[Finding]:
     """Fetch every secret that needs no network; none is shown."""
+    from mailrules.actions.chats import not_a_chat
+
     references = [(f"account {a.name}", a.password) for a in config.accounts if "oauth" not in a.password]
     if config.smtp and config.smtp.password and "oauth" not in config.smtp.password:
         references.append(("[smtp]", config.smtp.password))
@@ -219,10 +221,15 @@ def _secrets(config: Config) -> Iterator[Finding]:
     wrong = False
     for name, reference in references:
         try:
-            secret(reference, config.folder, name)()
+            url = secret(reference, config.folder, name)()
         except MailrulesError as error:
             wrong = True
             yield Finding(check="secrets", ok=False, detail=str(error), help=error.help)
+            continue
+        why = not_a_chat(url, name) if name.startswith("[chats.") else ""
+        if why:
+            wrong = True
+            yield Finding(check="secrets", ok=False, detail=why, help="docs/guide.md has the forms of the usual ones")
     if not wrong:
         yield Finding(check="secrets", ok=True, detail=f"{len(references)} can be had")
 

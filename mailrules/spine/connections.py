@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from mailrules.config import Account, Config
 from mailrules.errors import MailrulesError
 from mailrules.sources.faults import fault
+from mailrules.sources.imap_wire import tls_context
 from mailrules.spine.checkup import Finding
 from mailrules.spine.reaching import session_of
 from mailrules.spine.sending import smtp_settings
@@ -100,11 +101,12 @@ def _account(config: Config, account: Account, unresolved: dict[str, str]) -> It
 
 
 def _tls(account: Account, place: str, sock: socket.socket) -> Finding:
-    context = ssl.create_default_context(cafile=account.ca_file)
     try:
+        tls_context(account.ca_file)
+        context = ssl.create_default_context(cafile=account.ca_file)
         with context.wrap_socket(sock, server_hostname=account.host) as secured:
             until = str((secured.getpeercert() or {}).get("notAfter", "?"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, MailrulesError) as error:
         found = fault(place, "connecting", error, tls=account.tls)
         return Finding(check="tls", ok=False, detail=str(found), help=found.help)
     return Finding(check="tls", ok=True, detail=f"{place}: the certificate holds until {until}")

@@ -32,7 +32,9 @@ def rule_texts(config: Config) -> list[tuple[str, str]]:
         try:
             files.append((str(shown), path.read_text(encoding="utf-8-sig")))
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path} cannot be read: {error}") from error
+            raise ConfigError(
+                f"{path} cannot be read: {error}", help="it must be a text file in UTF-8 that you may read"
+            ) from error
     return files
 
 
