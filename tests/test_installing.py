@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from mailrules.cli.output import width
+from tests.terminal import Terminal
+
 ROOT = Path(__file__).resolve().parent.parent
 TOML = """\
 rules = ["rules/*.rules"]
@@ -126,6 +129,40 @@ def test_no_color_reaches_a_pipe_or_a_terminal_that_wants_none(folder: Path, wor
     for more in ({"NO_COLOR": "1"}, {}):
         _, out, err = run(folder, *words, **more)
         assert "\x1b" not in out + err
+
+
+@pytest.fixture
+def known(folder: Path) -> Path:
+    for name, number in (("株式会社ソルト", "111122223333"), ("Never Settle", "111122224444")):
+        words = ("--account", "main", "--system", "amazon", "--developer", name, "--developer-id", number)
+        code, _, err = run(folder, "authorizations", "add", *words, "--expires", "2030-01-01")
+        assert code == 0, err
+    return folder
+
+
+def listed(folder: Path, columns: int, **more: str) -> str:
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", "COLUMNS": str(columns), **more}
+    with Terminal([sys.executable, "-m", "mailrules", "authorizations"], folder, env) as person:
+        assert person.end() == 0, person.screen
+        return person.screen
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_a_list_fits_the_terminal_and_japanese_stands_in_its_column(known: Path, columns: int) -> None:
+    screen = listed(known, columns, TERM="xterm", NO_COLOR="1")
+    assert "\x1b" not in screen
+    lines = screen.splitlines()
+    assert max(map(width, lines)) <= columns
+    assert "株式会社ソルト" in screen
+    if columns > 40:
+        first, second = (next(line for line in lines if name in line) for name in ("株式会社ソルト", "Never Settle"))
+        assert width(first[: first.index("2030-")]) == width(second[: second.index("2030-")])
+
+
+def test_colours_are_for_terminals_that_have_them(known: Path) -> None:
+    assert "\x1b[1m" in listed(known, 200, TERM="xterm")
+    assert "\x1b" not in listed(known, 200, TERM="dumb")
+    assert "\x1b" not in run(known, "authorizations", TERM="xterm")[1]
 
 
 def test_uninstall_lists_everything_and_removes_it_only_when_asked_to(folder: Path) -> None:
