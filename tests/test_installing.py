@@ -181,6 +181,8 @@ def test_uninstall_lists_everything_and_removes_it_only_when_asked_to(folder: Pa
     assert run(folder, "uninstall", "--yes")[0] == 0
     left = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
     assert left == ["rules/mine.rules"]
+    assert not (folder / "state").exists()
+    assert not (folder / "secrets").exists()
 
 
 def test_a_secret_outside_its_folder_is_not_touched(folder: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ itself, which is the package manager's, and what a person wrote: rules stay.
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,6 +33,9 @@ def uninstall(
         if yes:
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
         typer.echo(f"{'removed' if yes else 'would be removed'}: {safe(path)}")
+    for folder in {path.parent for path in paths if yes} - {loaded.folder}:
+        with suppress(OSError):  # why: one that holds anything else is not ours
+            folder.rmdir()
     for path in _rules(loaded):
         typer.echo(f"yours, kept: {safe(path)}")
     typer.echo(
