@@ -32,6 +32,8 @@ def candidates() -> Candidates:
 
 def plainly(asked: Candidates, block: bytes) -> bool:
     """Say whether a message is a candidate, as the design says it (section 6)."""
+    if not block.strip():
+        return True
     fields = header_fields(block)
     sender, _ = read_from(fields)
     written = b" ".join(value for name, value in fields if name == "from").decode("latin-1").lower()
@@ -63,5 +65,6 @@ def test_the_reason_names_what_made_it_one() -> None:
     reason = candidates().reason
     assert reason(b"From: a@amazon.com\r\n\r\n") == "sender domain amazon.com belongs to amazon"
     assert reason(b"From: a@shop.example\r\nSubject: lamp\r\n\r\n") is None
+    assert reason(b"\r\n") == "the server named none of its header fields"
     told = reason(b"From: owner@shop.example\r\nSubject: Fwd: lamp\r\n\r\n")
     assert told == "a forward from owner@shop.example, who is listed under [people]"

@@ -223,6 +223,57 @@ def test_a_lying_server_loses_nothing(lie):
         assert dict(session.bodies([1, 2, 3])) == expected
 
 
+FIELDS = b"BODY[HEADER.FIELDS (FROM SUBJECT MESSAGE-ID CONTENT-TYPE)]"
+BLOCK = b"Subject: one\r\n\r\n"
+DATE = b'INTERNALDATE "11-Mar-2024 09:30:00 +0000"'
+TOLD = b"UID 1 RFC822.SIZE 3 " + DATE
+ODD_HEADERS = {
+    "another order": (b"* 1 FETCH (%s {%d}\r\n%s " + TOLD + b")\r\n", 3, WHEN),
+    "small letters": (b"* 1 fetch (" + TOLD.replace(b"UID", b"uid") + b" %s {%d}\r\n%s)\r\n", 3, WHEN),
+    "a literal8": (b"* 1 FETCH (" + TOLD + b" %s ~{%d}\r\n%s)\r\n", 3, WHEN),
+    "more items": (b'* 1 FETCH (FLAGS (\\Seen) X-GM-LABELS ("a" {1}\r\nb) ' + TOLD + b" %s {%d}\r\n%s)\r\n", 3, WHEN),
+    "two answers": (b"* 1 FETCH (" + TOLD + b")\r\n* 1 FETCH (UID 1 %s {%d}\r\n%s)\r\n", 3, WHEN),
+    "no size": (b"* 1 FETCH (UID 1 " + DATE + b" %s {%d}\r\n%s)\r\n", None, WHEN),
+    "a size of nothing": (b"* 1 FETCH (UID 1 RFC822.SIZE NIL " + DATE + b" %s {%d}\r\n%s)\r\n", None, WHEN),
+    "no date": (b"* 1 FETCH (UID 1 RFC822.SIZE 3 %s {%d}\r\n%s)\r\n", 3, None),
+    "a date of nothing": (b"* 1 FETCH (UID 1 INTERNALDATE NIL RFC822.SIZE 3 %s {%d}\r\n%s)\r\n", 3, None),
+    "a strange date": (b'* 1 FETCH (UID 1 INTERNALDATE "11 Foo 24" RFC822.SIZE 3 %s {%d}\r\n%s)\r\n', 3, None),
+}
+
+
+@pytest.mark.parametrize("odd", ODD_HEADERS)
+def test_header_fields_are_read_however_they_are_answered(odd):
+    form, size, when = ODD_HEADERS[odd]
+    with scripted(lying(lambda _: form % (FIELDS, len(BLOCK), BLOCK))) as port, opened(port) as session:
+        session.examine("INBOX")
+        (header,) = session.headers([1])
+    assert (header.size, header.received_at, header.block) == (size, when, BLOCK)
+
+
+CUT_SHORT = {
+    "more follows": (b'* 1 FETCH (UID 1 BODY[]<3> "X")\r\n', None),
+    "nothing follows": (b'* 1 FETCH (UID 1 BODY[]<3> "")\r\n', b"M01"),
+    "NIL follows": (b"* 1 FETCH (UID 1 BODY[]<3> NIL)\r\n", b"M01"),
+    "no answer": (b"", b"M01"),
+    "refused": (b"@ BAD no\r\n", b"M01"),
+}
+
+
+@pytest.mark.parametrize("rest", CUT_SHORT)
+def test_a_message_shorter_than_was_said_counts_only_where_nothing_follows(rest):
+    follows, expected = CUT_SHORT[rest]
+
+    def fetch(asked: bytes) -> bytes:
+        if b"HEADER" in asked:
+            return b"* 1 FETCH (UID 1 RFC822.SIZE 900 %s %s {%d}\r\n%s)\r\n" % (DATE, FIELDS, len(BLOCK), BLOCK)
+        return follows if b"<3.1>" in asked else item(1)
+
+    with scripted(lying(fetch)) as port, opened(port) as session:
+        session.examine("INBOX")
+        assert [header.size for header in session.headers([1])] == [900]
+        assert dict(session.bodies([1])) == {1: expected}
+
+
 BREAKS = {
     "throttled": b"@ NO [THROTTLED] later\r\n",
     "bye": b"* BYE Connection closed. 14\r\n",

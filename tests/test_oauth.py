@@ -28,8 +28,12 @@ from mailrules.spine import tokens
 from tests.authorization import KEY, Authorization, token
 from tests.servers import Dovecot, certificate, dovecot_available, free_port
 
-NOW = datetime.now(UTC)
 ROOT = Path(__file__).parent.parent
+
+
+def ahead(**later: float) -> datetime:
+    """Return an instant from now on: a token's end is counted from when it was given, not from when the tests began."""
+    return datetime.now(UTC) + timedelta(**later)
 
 
 def missing(reason):
@@ -148,7 +152,7 @@ def test_after_a_sign_in_polls_log_in_by_themselves_and_ask_for_a_new_token_only
         (report,) = app.poll(config).reports
         assert report.error is None
     assert server.refreshes == 0
-    later = NOW + timedelta(hours=2)
+    later = ahead(hours=2)
     (report,) = app.poll(config, tell_time=lambda: later).reports
     assert report.error is None
     assert server.refreshes == 1
@@ -170,7 +174,7 @@ def test_many_pollers_at_once_ask_for_one_new_token(tmp_path, request, issuer):
     server = request.getfixturevalue(issuer)
     config = settings(tmp_path, server, issuer)
     signed_in(config)
-    later, got = NOW + timedelta(minutes=58), []
+    later, got = ahead(minutes=58), []
     server.lasts = 7200
     workers = [
         threading.Thread(target=lambda: got.append(tokens.access_token(config, "shop", later))) for _ in range(6)
@@ -188,7 +192,7 @@ def test_a_renewal_that_is_cut_off_leaves_the_sign_in_as_it_was(google, tmp_path
     config = settings(tmp_path, google, "google")
     signed_in(config)
     kept = tmp_path / "state" / "tokens" / "shop.json"
-    before, later = kept.read_bytes(), NOW + timedelta(hours=2)
+    before, later = kept.read_bytes(), ahead(hours=2)
     for call in ("fsync", "replace"):
         with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
             broken.setattr(os, call, cut_off)
@@ -225,7 +229,7 @@ def test_each_known_ending_of_a_sign_in_says_what_to_do(tmp_path, request, issue
     signed_in(config)
     server.refusal = refusal
     with pytest.raises(AuthError) as caught:
-        tokens.access_token(config, "shop", NOW + timedelta(hours=2))
+        tokens.access_token(config, "shop", ahead(hours=2))
     assert "account shop" in str(caught.value)
     assert "`mailrules account login shop`" in caught.value.help
     assert told in caught.value.help
@@ -246,17 +250,17 @@ def test_an_authorization_server_that_is_down_is_temporary(tmp_path, request, is
     server.shutdown()
     server.server_close()
     with pytest.raises(TemporaryError, match="account shop"):
-        tokens.access_token(config, "shop", NOW + timedelta(hours=2))
+        tokens.access_token(config, "shop", ahead(hours=2))
 
 
 def test_an_account_that_never_signed_in_or_has_no_registration_is_told_what_to_do(tmp_path, google):
     config = settings(tmp_path, google, "google")
     with pytest.raises(AuthError, match="has not signed in yet"):
-        tokens.access_token(config, "shop", NOW)
+        tokens.access_token(config, "shop", ahead())
     text = (tmp_path / "mailrules.toml").read_text(encoding="utf-8")
     (tmp_path / "mailrules.toml").write_text(text.partition("[oauth")[0], encoding="utf-8")
     with pytest.raises(ConfigError, match="there is no"):
-        tokens.access_token(configuration.load(str(tmp_path / "mailrules.toml")), "shop", NOW)
+        tokens.access_token(configuration.load(str(tmp_path / "mailrules.toml")), "shop", ahead())
 
 
 def test_a_token_file_that_others_can_read_or_that_is_broken_is_refused(tmp_path, google):
@@ -265,11 +269,11 @@ def test_a_token_file_that_others_can_read_or_that_is_broken_is_refused(tmp_path
     kept = tmp_path / "state" / "tokens" / "shop.json"
     kept.chmod(0o644)
     with pytest.raises(AuthError, match="read by others"):
-        tokens.access_token(config, "shop", NOW)
+        tokens.access_token(config, "shop", ahead())
     kept.chmod(0o600)
     kept.write_text("{")
     with pytest.raises(AuthError, match="cannot be read"):
-        tokens.access_token(config, "shop", NOW)
+        tokens.access_token(config, "shop", ahead())
 
 
 def test_a_library_that_is_not_installed_is_one_sentence(monkeypatch):

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from mailrules import app, config
+from mailrules.demo.imap_server import MailServer
 from mailrules.errors import MailrulesError, TemporaryError
 from mailrules.sources.imap import ImapSettings
 from mailrules.sources.imap_idle import Listener
@@ -155,7 +156,7 @@ def test_a_connection_that_ends_is_an_error_and_no_silence(
 def test_a_wait_ends_at_once_when_somebody_asks(wake: tuple[socket.socket, socket.socket]) -> None:
     with IdleServer("seller", "secret") as server, listener(server.port) as session:
         session.examine("INBOX")
-        wake[0].send(b"x")
+        wake[0].close()
         begun = time.monotonic()
         assert not session.news(60, wake[1])
         assert time.monotonic() - begun < 30
@@ -186,6 +187,61 @@ def test_accounts_that_fail_are_asked_less_and_less_often_and_at_once_again_afte
         assert max(waits) < 121
         lookout.polled({"shop": None})
         assert lookout._pause(lookout._due["shop"]) == 10
+
+
+def open_files() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="this system has no /proc")
+def test_a_watch_that_ends_leaves_nothing_open_whether_its_threads_have_gone_or_not() -> None:
+    released = threading.Event()
+
+    def hanging() -> Listener:
+        released.wait(30)
+        raise TemporaryError("late")
+
+    with scripted(lying(lambda _: b"")) as port:  # no IDLE: its thread ends at once
+        posts = [
+            Post(account="gone", mailbox="INBOX", connect=lambda: listener(port)),
+            Post(account="failing", mailbox="INBOX", connect=refused),
+            Post(account="hanging", mailbox="INBOX", connect=hanging),
+        ]
+        before = open_files()
+        with Watch(posts, Times(first_pause=0.01, longest_pause=0.01)) as lookout:
+            until(lambda: not lookout._threads[0].is_alive())
+        assert lookout._threads[2].is_alive()
+        released.set()
+        lookout._threads[2].join(10)
+        until(lambda: open_files() <= before, 5)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="this system has no /proc")
+def test_hundreds_of_reconnections_leave_no_open_file_and_no_thread() -> None:
+    connections = 0
+
+    def connect() -> Listener:
+        nonlocal connections
+        connections += 1
+        return listener(server.port)
+
+    with IdleServer("seller", "secret") as server:
+        times = Times(poll_every=1000, first_pause=0.0001, longest_pause=0.0001, tick_every=1000, answer=5)
+        threads = threading.active_count()
+        with Watch([Post(account="shop", mailbox="INBOX", connect=connect)], times):
+
+            def dropped(times: int) -> int:
+                def again() -> bool:
+                    server.deliver(b"Subject: x\r\n\r\n", NOON, "dropped")
+                    server.messages.clear()
+                    return connections >= times
+
+                until(again, pause=0.005)
+                return open_files()
+
+            before = dropped(20)
+            assert dropped(220) <= before + 6  # a connection or two of the moment, on both sides
+        until(lambda: threading.active_count() <= threads + 2, 10)
 
 
 def test_time_rules_are_looked_at_when_no_mail_comes() -> None:
@@ -220,11 +276,11 @@ def command(path: Path, *words: str, **more: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def until(what: Any, seconds: float = 60) -> None:
+def until(what: Any, seconds: float = 60, pause: float = 0.1) -> None:
     end = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.1)
+        time.sleep(pause)
 
 
 @pytest.mark.servers
@@ -263,6 +319,32 @@ def test_one_process_watches_real_servers_hears_signals_and_lives_beside_cron(
     with command(path) as cron:
         assert cron.wait(60) == 0
     assert len(tasks_of(path)) == 4
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no SIGHUP")
+@pytest.mark.parametrize(("ended", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_watch_of_a_server_without_idle_hears_signals_all_the_same(
+    ended: signal.Signals, code: int, tmp_path: Path
+) -> None:
+    today = datetime.now(UTC).date()
+    with MailServer("seller", "secret") as server:
+        path = configured(tmp_path, {"shop": (server.port, "seller")}, "secret")
+
+        def renewals() -> int:
+            return sum("Renew" in task["title"] for task in tasks_of(path))
+
+        server.messages.append(notice_of(1, today + timedelta(days=30)))
+        with command(path, "--watch") as process:
+            until(lambda: (tmp_path / "state" / "mailrules.db").exists() and renewals() == 1)
+            until(
+                lambda: server._server is not None and not server._server.connections
+            )  # the thread that would listen has found that it cannot, and is gone
+            server.messages.append(notice_of(2, today + timedelta(days=30)))
+            process.send_signal(signal.SIGHUP)
+            until(lambda: renewals() == 2)
+            process.send_signal(ended)
+            assert process.communicate(timeout=10) == ("", "")
+            assert process.returncode == code
 
 
 def test_watching_goes_alone(tmp_path: Path) -> None:

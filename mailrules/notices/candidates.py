@@ -22,6 +22,7 @@ _WRITTEN_APART = b'"\\\r\n'
 """What may stand inside an address as it is written and is no part of it: quotes, escapes, the end of a folded line."""
 _SQUEEZED_AWAY = bytes(range(33)) + b">*_|:-\x7f"
 """What `squeeze` drops of ASCII, and control characters, which are spaces in a decoded field."""
+NOTHING_SAID = "the server named none of its header fields"
 _FORWARDS = (b"message/rfc822", b"multipart/mixed", b"multipart/digest")
 
 
@@ -42,7 +43,8 @@ class Candidates:
         lower = block.lower()
         known = self._senders.search(lower.translate(None, _WRITTEN_APART)) is not None
         if not known and not self._may_be_titled(lower):
-            return self._otherwise
+            # why: no mail is without all of them; a server that does not find them must not hide one
+            return self._otherwise if block.strip() else NOTHING_SAID
         fields = header_fields(block)
         subject = decode_field(only(fields, "subject"))
         reason = (known and self._by_sender(fields)) or self._by_subject(subject)

@@ -29,6 +29,8 @@ _ABSENT = re.compile(
 )
 
 _THROTTLED = re.compile(r"\[(?:OVERQUOTA|THROTTLED)\b|throttl|back-?off|bandwidth|rate limit", re.IGNORECASE)
+_COMMAND = re.compile(r"\Acommand: \w+ => ")
+"""What imaplib puts before what ended a command."""
 _SECONDS = re.compile(r"back-?off time: ?(\d{1,12}) milliseconds", re.IGNORECASE)
 QUARTER = 900.0
 """So many seconds an account is left alone whose server says that we come too often, and not for how long."""
@@ -67,7 +69,7 @@ def absent(words: str) -> bool:
 
 def words_of(error: BaseException) -> str:
     """Return what the server said, as one short line without control characters."""
-    text = str(error) or type(error).__name__
+    text = _COMMAND.sub("", str(error)) or type(error).__name__
     quoted = re.search(r"""b(['"])(.*)\1""", text, re.DOTALL)  # imaplib puts the repr of bytes into its messages
     text = quoted.group(2) if quoted else text
     return "".join(c if c.isprintable() else " " for c in text)[:300].strip()
@@ -138,4 +140,14 @@ def fault(place: str, doing: str, error: BaseException, *, tls: str, login: bool
     helps = "the next poll tries again"
     if doing == "connecting":
         helps = f"what answers there does not speak IMAP as it should: check `host`, `port` and `tls`; {helps}"
-    return TemporaryError(f"{where}: {words}", help=helps)
+    return TemporaryError(f"{where}: {_broken(error, words)}", help=helps)
+
+
+def _broken(error: BaseException, words: str) -> str:
+    """Return what to say of a connection that cannot go on, without the library's own words for it."""
+    text = _COMMAND.sub("", str(error))
+    if "socket error: EOF" in text or "unterminated line" in text:
+        return "the server closed the connection"
+    if text.startswith("unexpected ") or not isinstance(error, imaplib.IMAP4.error):
+        return f"the server's answer makes no sense: {words[:80]}"
+    return words or "the server refused without a word"

@@ -6,6 +6,7 @@ May not live here: which message is a candidate, what is remembered, any command
 
 from __future__ import annotations
 
+import contextlib
 import imaplib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from mailrules.errors import ConfigError, TemporaryError
 from mailrules.sources.faults import absent, passing, words_of
 from mailrules.sources.imap_client import Connection, format_criteria_date, gen_parsed_response, parse_to_datetime
-from mailrules.sources.imap_fetch import answers, instant
+from mailrules.sources.imap_fetch import answers, instant, plain_literals
 from mailrules.sources.imap_types import (
     UNKNOWN_UIDNEXT,
     Header,
@@ -130,7 +131,7 @@ class ImapSession(Connection):
             got = self._gather(batch, f"(UID RFC822.SIZE INTERNALDATE {HEADERS})", self._header)
             for uid in batch:
                 header = got.get(uid)
-                if header is not None:
+                if header is not None and header.size is not None:
                     self._sizes[uid] = header.size
                 yield header or Missing(key=self._key(uid))
 
@@ -171,18 +172,33 @@ class ImapSession(Connection):
         # NIL and an empty body mean "not fetched" (Gmail when it throttles); a mail is empty only where its size says so.
         got = self._gather(batch, f"(UID BODY.PEEK[]<0.{cap}>)", content)
         for uid in batch:
-            yield uid, got.get(uid)
+            found: bytes | None = got.get(uid)
+            cut = (
+                found is not None and len(found) < min(self._sizes.get(uid, 0), cap) and self._goes_on(uid, len(found))
+            )
+            yield uid, None if cut else found
+
+    def _goes_on(self, uid: int, length: int) -> bool:
+        """Whether a message has more bytes than came: RFC822.SIZE is a hint, so that alone is no proof (Exchange)."""
+
+        def more(_: int, item: dict[bytes, Any]) -> bool:
+            return any(k.startswith(b"BODY[]") and v for k, v in item.items())
+
+        return bool(self._gather([uid], f"(UID BODY.PEEK[]<{length}.1>)", more).get(uid))
 
     def _header(self, uid: int, item: dict[bytes, Any]) -> Header | None:
         block = next((v for k, v in item.items() if k.startswith(b"BODY[HEADER")), None)
+        if not isinstance(block, bytes) or not block:
+            return None
         size, date = item.get(b"RFC822.SIZE"), item.get(b"INTERNALDATE")
-        if not isinstance(block, bytes) or not block or not isinstance(size, int) or not isinstance(date, bytes):
-            return None
-        try:
-            received: datetime = instant(date) or parse_to_datetime(date, normalise=False)
-            return Header(key=self._key(uid), size=size, received_at=received.astimezone(UTC), block=block)
-        except (ValueError, OverflowError):
-            return None
+        received = instant(date)
+        if received is None and isinstance(date, bytes):
+            with contextlib.suppress(ValueError, OverflowError):
+                received = parse_to_datetime(date, normalise=False)
+        return Header(
+            key=self._key(uid), size=size if isinstance(size, int) else None,
+            received_at=received.astimezone(UTC) if received else None, block=block,
+        )  # fmt: skip
 
     def _gather(self, batch: list[int], items: str, read: Callable[[int, dict[bytes, Any]], Any]) -> dict[int, Any]:
         """Fetch a batch and keep what is complete and was asked for; where the server says NO, ask for each alone."""
@@ -202,8 +218,12 @@ class ImapSession(Connection):
                     if not part.isdigit():
                         todo += [str(uid) for uid in members(part)]
                     continue
-                for uid, item in answers:
-                    value = read(uid, item) if uid in wanted else None
+                told: dict[int, dict[bytes, Any]] = {}
+                for uid, item in answers:  # why: what is told of one message may come in several answers
+                    if uid in wanted:
+                        told.setdefault(uid, item).update(item)
+                for uid, item in told.items():
+                    value = read(uid, item)
                     if value is not None:
                         got[uid] = value
         return got
@@ -214,7 +234,7 @@ class ImapSession(Connection):
         found = answers(data)
         if found is not None:
             return found
-        atoms, found = gen_parsed_response(data), []
+        atoms, found = gen_parsed_response(plain_literals(data)), []
         for _, pairs in zip(atoms, atoms, strict=False):
             if isinstance(pairs, tuple) and len(pairs) % 2 == 0:
                 names = [name.upper() if isinstance(name, bytes) else b"" for name in pairs[::2]]

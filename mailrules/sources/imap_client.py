@@ -60,7 +60,14 @@ class Client(imapclient.IMAPClient):  # type: ignore[misc]
                 name, pairs = parse_response([line])[:2]
                 known = next(n for q, n in quoted.items() if q == name or q.upper() == name.upper() == b"INBOX")
                 found[known] = {k.upper(): v for k, v in zip(pairs[::2], pairs[1::2], strict=True)}
-            except (ValueError, TypeError, AttributeError, StopIteration, imapclient.exceptions.ProtocolError):
+            except (
+                ValueError,
+                TypeError,
+                AttributeError,
+                StopIteration,
+                RecursionError,
+                imapclient.exceptions.ProtocolError,
+            ):
                 continue
         return found
 

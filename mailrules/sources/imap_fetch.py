@@ -19,6 +19,7 @@ _ANSWER = re.compile(
     + _PAIR
     + rb") ?)*)(?:(?<= )(BODY\[[A-Z. ()\-]{0,200}\](?:<[0-9]{1,15}>)?) \{([0-9]{1,15})\}|(?<! )\))"
 )
+_LITERAL8 = re.compile(rb"~(\{[0-9]+\})\Z")
 _EACH = re.compile(rb'([A-Z0-9.]+) (?:([0-9]+)|"([^"]*)")')
 _DATE = re.compile(
     rb"([ 0-3][0-9])-([A-Z][a-z]{2})-([0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) ([+-])([0-9]{2})([0-9]{2})"
@@ -50,9 +51,14 @@ def answers(data: Sequence[Any]) -> list[tuple[int, Items]] | None:
     return found
 
 
-def instant(written: bytes) -> datetime | None:
+def plain_literals(data: Sequence[Any]) -> list[Any]:
+    """Return the same with a literal8 (RFC 3516) announced as any other: the library takes `~{230}` for a text."""
+    return [(_LITERAL8.sub(rb"\1", item[0]), item[1]) if isinstance(item, tuple) else item for item in data]
+
+
+def instant(written: object) -> datetime | None:
     """Return an INTERNALDATE in UTC; None where it is not written as RFC 9051 section 9 has it."""
-    match = _DATE.fullmatch(written)
+    match = _DATE.fullmatch(written) if isinstance(written, bytes) else None
     if match is None or match[2] not in _MONTHS:
         return None
     day, _, year, hour, minute, second, _, hours, minutes = match.groups()

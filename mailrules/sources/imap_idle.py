@@ -19,7 +19,7 @@ NEWS = (b"EXISTS", b"RECENT")
 
 
 class Listener(ImapSession):
-    """A session that listens. `woken` ends a wait from another thread, by a byte that can be read from it."""
+    """A session that listens. `woken` ends a wait from another thread: it can be read from, for good (its other end was closed)."""
 
     @property
     def can_listen(self) -> bool:
@@ -55,7 +55,8 @@ def _readable(sock: socket.socket, woken: socket.socket, seconds: float) -> None
     pending = getattr(sock, "pending", None)  # what TLS has deciphered already wakes nobody
     if pending is not None and pending():
         return
-    with selectors.DefaultSelector() as selector:
+    # why poll: an epoll is one more open file for each account
+    with getattr(selectors, "PollSelector", selectors.SelectSelector)() as selector:
         selector.register(sock, selectors.EVENT_READ)
         selector.register(woken, selectors.EVENT_READ)
         selector.select(seconds)

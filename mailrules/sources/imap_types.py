@@ -60,11 +60,14 @@ class MailboxState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """The header fields that decide whether a message is a candidate, as bytes."""
+    """The header fields that decide whether a message is a candidate, as bytes.
+
+    `size` and `received_at` are None where the server does not tell them: neither is a reason to leave a message unread.
+    """
 
     key: MessageKey
-    size: int
-    received_at: datetime
+    size: int | None
+    received_at: datetime | None
     block: bytes
 
 

@@ -23,6 +23,9 @@ from mailrules.sasl import Exchange
 from mailrules.sources.faults import Throttled, fault, throttling, words_of
 from mailrules.sources.imap_types import UNKNOWN_UIDNEXT, ImapSettings, MailboxState
 
+LARGEST = 2**63
+"""From here on a number is none that a server may name (RFC 7162, section 7), nor that the store could keep."""
+_NAMED = re.compile(rb"\* (?:[0-9]+ )?[A-Z-]*[a-z]+(?![^ ])")
 SLOWEST = 5_000
 """Bytes a second: a command may take the time of one read, and the time that its answer takes at this speed."""
 
@@ -137,9 +140,15 @@ class Wire(imaplib.IMAP4):
         super()._get_capabilities()  # type: ignore[misc]
 
     def _get_line(self) -> bytes:
-        """Give a tagged answer without words the space that imaplib breaks on for want of (Gmail, Exchange)."""
+        """Give a tagged answer without words the space that imaplib breaks on for want of (Gmail, Exchange).
+
+        And write the name of an answer in capitals: imaplib knows no other, and it may be in any letters (RFC 9051, 9).
+        """
         line: bytes = super()._get_line()  # type: ignore[misc]
         mine: Any = self.tagpre  # typeshed calls it a str
+        named = _NAMED.match(line)
+        if named:
+            line = named[0].upper() + line[named.end() :]
         return line + b" " if line.startswith(mine) and line.endswith((b" OK", b" NO", b" BAD")) else line
 
     def sign_in(self, exchange: Exchange, *, at_once: bool) -> None:
@@ -214,7 +223,7 @@ class Guarded:
     def _read_state(self, found: dict[bytes, Any], count: bytes) -> MailboxState:
         """Return a mailbox's state; a server that names no UIDVALIDITY gets 0, and its numbers are never relied on."""
         validity, uidnext, exists, modseq = (
-            value if isinstance(value, int) else 0
+            value if isinstance(value, int) and value < LARGEST else 0
             for value in (found.get(name) for name in (b"UIDVALIDITY", b"UIDNEXT", count, b"HIGHESTMODSEQ"))
         )
         return MailboxState(

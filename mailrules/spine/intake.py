@@ -161,11 +161,12 @@ class Intake:
         turn: list[int] = []
         weight = 0
         for uid, (header, _) in wanted.items():
-            if turn and (len(turn) >= BODIES_AT_ONCE or weight + header.size > BYTES_AT_ONCE):
+            size = header.size or 0
+            if turn and (len(turn) >= BODIES_AT_ONCE or weight + size > BYTES_AT_ONCE):
                 yield turn
                 turn, weight = [], 0
             turn.append(uid)
-            weight += header.size
+            weight += size
         if turn:
             yield turn
 
@@ -176,7 +177,7 @@ class Intake:
         from mailrules.mail.message import RawMessage
 
         now = self.clock().isoformat()
-        small = [uid for uid, (header, _) in wanted.items() if header.size <= self.config.max_message]
+        small = [uid for uid, (header, _) in wanted.items() if (header.size or 0) <= self.config.max_message]
         fetched = await away(_all_of, session.bodies, small) if small else []
         bodies = {uid: content for uid, content in fetched if content is not None}
         if len(bodies) < len(wanted):
@@ -191,7 +192,7 @@ class Intake:
         for uid, content in bodies.items():
             header, reason = wanted[uid]
             raw = RawMessage(
-                source=f"{account.name}:{header.key.mailbox}", content=content, received_at=header.received_at,
+                source=f"{account.name}:{header.key.mailbox}", content=content, received_at=header.received_at or self.clock(),
                 account=account.name, key=header.key,
             )  # fmt: skip
             documents.append((raw, header.key, reason))

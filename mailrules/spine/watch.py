@@ -22,6 +22,11 @@ from mailrules.sources.faults import Throttled
 from mailrules.sources.imap_idle import ANSWER, Listener
 from mailrules.spine.reaching import imap_settings, proof
 
+MOST = 4_000
+"""So many accounts are listened to at most: each takes a thread and an open file."""
+FREE = 200
+"""So many open files are left for the polls."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Times:
@@ -59,6 +64,16 @@ def post_of(config: Config, account: Account) -> Post:
     )  # fmt: skip
 
 
+def _room() -> int:
+    """Return how many connections may stay open: polling needs open files, too, and who is not listened to is polled."""
+    try:
+        import resource  # not on Windows
+    except ImportError:
+        return MOST
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return MOST if allowed == resource.RLIM_INFINITY else min(max(allowed - FREE, 0), MOST)
+
+
 def jittered(seconds: float) -> float:
     """Return about as many seconds, so that accounts of one server do not come back all at once."""
     return seconds * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
@@ -83,31 +98,36 @@ class Watch:
     _due: dict[str, _Due] = field(default_factory=dict)
     _said: queue.SimpleQueue[str] = field(default_factory=queue.SimpleQueue)
     _stopped: threading.Event = field(default_factory=threading.Event)
-    _wakers: list[socket.socket] = field(default_factory=list)
+    _pair: tuple[socket.socket, ...] = ()
+    _inside: int = 0
+    _door: threading.Lock = field(default_factory=threading.Lock)
     _threads: list[threading.Thread] = field(default_factory=list)
     _tick: float = 0.0
 
     def __enter__(self) -> Self:
-        for post in self.posts:
-            self._due[post.account] = _Due()
-            waker, woken = socket.socketpair()
-            self._wakers.append(waker)
-            thread = threading.Thread(
-                target=self._listen, args=(post, woken), daemon=True, name=f"listen {post.account}"
-            )
+        self._due.update({post.account: _Due() for post in self.posts})
+        heard = list(self.posts)[: _room()]
+        self._pair, self._inside = socket.socketpair(), 1 + len(heard)
+        for post in heard:
+            thread = threading.Thread(target=self._stay, args=(post,), daemon=True, name=f"listen {post.account}")
             self._threads.append(thread)
             thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stopped.set()
-        for waker in self._wakers:
-            waker.send(b"x")
+        self._pair[0].close()  # why closing: it wakes all who listen, now and later, and cannot fail where nobody does
         until = time.monotonic() + 1
         for thread in self._threads:
             thread.join(max(until - time.monotonic(), 0))
-        for waker in self._wakers:
-            waker.close()
+        self._leave()
+
+    def _leave(self) -> None:
+        """Let the last who is inside close what all of them look at; a thread may outlive its watch by an answer's time."""
+        with self._door:
+            self._inside -= 1
+            if not self._inside:
+                self._pair[1].close()
 
     def hang_up(self) -> None:
         """End `wait` for good; may be called by a signal's handler."""
@@ -162,30 +182,35 @@ class Watch:
             )
         return times.listened if due.listening else times.poll_every
 
-    def _listen(self, post: Post, woken: socket.socket) -> None:
+    def _stay(self, post: Post) -> None:
+        try:
+            self._listen(post)
+        finally:
+            self._leave()
+
+    def _listen(self, post: Post) -> None:
         """Listen to one mailbox for ever; a server that has no IDLE is polled only."""
         times, pause = self.times, self.times.first_pause
-        with woken:
-            while not self._stopped.is_set():
-                begun = time.monotonic()
-                try:
-                    with post.connect() as session:
-                        if not session.can_listen:
-                            return
-                        session.examine(post.mailbox)
-                        self._due[post.account].listening = True
-                        self._said.put(post.account)  # why: what came while nobody listened
-                        while not self._stopped.is_set():
-                            if session.news(times.renew_after, woken, times.answer):
-                                self._said.put(post.account)
-                except AuthError:
-                    pause = times.longest_pause
-                except Throttled as error:
-                    pause = max(pause, error.seconds)
-                except Exception:  # noqa: S110 - whatever it is: this account is polled, and its poll says it
-                    pass
-                self._due[post.account].listening = False
-                if time.monotonic() - begun > times.steady:
-                    pause = times.first_pause
-                self._stopped.wait(jittered(pause))
-                pause = min(pause * 2, times.longest_pause)
+        while not self._stopped.is_set():
+            begun = time.monotonic()
+            try:
+                with post.connect() as session:
+                    if not session.can_listen:
+                        return
+                    session.examine(post.mailbox)
+                    self._due[post.account].listening = True
+                    self._said.put(post.account)  # why: what came while nobody listened
+                    while not self._stopped.is_set():
+                        if session.news(times.renew_after, self._pair[1], times.answer):
+                            self._said.put(post.account)
+            except AuthError:
+                pause = times.longest_pause
+            except Throttled as error:
+                pause = max(pause, error.seconds)
+            except Exception:  # noqa: S110 - whatever it is: this account is polled, and its poll says it
+                pass
+            self._due[post.account].listening = False
+            if time.monotonic() - begun > times.steady:
+                pause = times.first_pause
+            self._stopped.wait(jittered(pause))
+            pause = min(pause * 2, times.longest_pause)
