@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 LARGEST_FORM = 16_384
+MOST_FIELDS = 50
 HOST = "127.0.0.1"
 
 
@@ -48,6 +49,7 @@ def serve(app: Starlette, listener: socket.socket) -> None:
     settings = uvicorn.Config(
         app, log_config=None, access_log=False, server_header=False, date_header=False, lifespan="off", ws="none", http="h11",
         limit_concurrency=200, timeout_keep_alive=5, timeout_graceful_shutdown=2,
+        log_level="critical",  # why: what a port scanner sends is nothing for the person at the terminal; bugs go to `report`
     )  # fmt: skip
     uvicorn.Server(settings).run(sockets=[listener])
 
@@ -58,6 +60,8 @@ def application(site: Site, report: Callable[[str], None]) -> Starlette:
         import uvicorn  # noqa: F401 - both belong to one extra: whoever lacks one hears of it before anything is shown
         from starlette.applications import Starlette
         from starlette.concurrency import run_in_threadpool
+        from starlette.exceptions import HTTPException
+        from starlette.requests import ClientDisconnect
         from starlette.responses import Response
         from starlette.routing import Route
     except ModuleNotFoundError as error:
@@ -75,7 +79,10 @@ def application(site: Site, report: Callable[[str], None]) -> Starlette:
     async def endpoint(request: Request) -> Response:
         if len(request.headers.getlist("host")) != 1 or not site.doors.host_is_ours(request.headers["host"]):
             return respond(Answer(body="this is not the host that you asked for\n", status=421, kind="text/plain"))
-        form = await _form(request) if request.method == "POST" else None
+        try:
+            form = await _form(request) if request.method == "POST" else None
+        except ClientDisconnect:  # whoever sent half a form hears of nothing, and nothing is done
+            return respond(Answer(body="cut off\n", status=400, kind="text/plain"))
         if request.method == "POST" and form is None:
             return respond(Answer(body="too large\n", status=413, kind="text/plain"))
         asked = Asked(
@@ -91,7 +98,12 @@ def application(site: Site, report: Callable[[str], None]) -> Starlette:
             answer = problem(site.words(asked), 500, "bug")
         return respond(answer)
 
-    return Starlette(routes=[Route("/{path:path}", endpoint, methods=["GET", "POST"])])
+    async def refused(_: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        return respond(Answer(body="no such page\n", status=status, kind="text/plain"))
+
+    routes = [Route("/{path:path}", endpoint, methods=["GET", "POST"])]
+    return Starlette(routes=routes, exception_handlers={HTTPException: refused})
 
 
 async def _form(request: Request) -> dict[str, str] | None:
@@ -103,4 +115,7 @@ async def _form(request: Request) -> dict[str, str] | None:
             return None
     if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         return {}
-    return dict(parse_qsl(body.decode("utf-8", "replace"), max_num_fields=50))
+    try:
+        return dict(parse_qsl(body.decode("utf-8", "replace"), max_num_fields=MOST_FIELDS))
+    except ValueError:  # more fields than any form of ours has
+        return {}

@@ -199,7 +199,7 @@ def _act(it: Opened, path: list[str], form: Mapping[str, str], words: Words) -> 
             return words.say("told_renewed", name=subject.developer, until=subject.expires)
         case ["authorizations", name, "snooze"]:
             days = form.get("days", "")
-            if not (days.isascii() and days.isdigit() and 1 <= int(days[:4]) <= 366):
+            if not (days.isascii() and days.isdigit() and len(days) < 5 and 1 <= int(days) <= 366):
                 raise UsageError(f"{days} is no number of days between 1 and 366")
             subject = acts.let_sleep(it, name, days=int(days))
             return words.say("told_snoozed", name=subject.developer, until=subject.snoozed)
