@@ -211,11 +211,12 @@ def _notices(life: Life, *, lapsed: bool = True) -> None:
         ("Ads Copilot", "333344445555", "2025-02-14"),
     ):
         life.act(
-            lambda ledger, n=name, d=number, e=expires: _entered(ledger, n, d, e), datetime(2024, 3, 12, 8, tzinfo=UTC)
+            lambda ledger, n=name, d=number, e=expires: entered(ledger, n, d, e), datetime(2024, 3, 12, 8, tzinfo=UTC)
         )
 
 
-def _entered(ledger: Ledger, developer: str, number: str, expires: str) -> Observed:
+def entered(ledger: Ledger, developer: str, number: str, expires: str) -> Observed:
+    """Enter an authorization by hand."""
     seen = Sighting(
         account="shop", system="amazon", kind="", developer_id=number, developer=developer, region="na", expires=expires,
         trust="confirmed", message="", at="2024-03-12T08:00:00+00:00", today=date(2024, 3, 12),

@@ -24,12 +24,12 @@ from mailrules.cli.commands import app
 from mailrules.errors import ConfigError, UsageError
 from mailrules.page.doors import ANSWERS, local
 from mailrules.page.marks import marked
-from mailrules.page.pictures import NAMED, Mark, strip
+from mailrules.page.pictures import NAMED, NEAREST, Mark, strip
 from mailrules.page.render import Words
 from mailrules.page.server import listening
 from tests.browser import Served, served
 from tests.life import warning
-from tests.shop import EVIL, NOW, Shop, empty, filled
+from tests.shop import EVIL, NOW, Shop, empty, entered, filled
 
 ROOT = Path(__file__).resolve().parents[1]
 COOKIE = {"Cookie": "mailrules=session-secret"}
@@ -211,7 +211,9 @@ def test_a_form_that_no_page_of_ours_sends_is_refused_and_not_stumbled_over(page
         assert connection.getresponse().status == (403 if cookie else 401)
         connection.close()
     with socket.create_connection(("127.0.0.1", page.site.doors.port), timeout=30) as half:
-        half.sendall(f"POST / HTTP/1.1\r\nHost: 127.0.0.1:{page.site.doors.port}\r\nContent-Length: 9\r\n\r\nform".encode())
+        half.sendall(
+            f"POST / HTTP/1.1\r\nHost: 127.0.0.1:{page.site.doors.port}\r\nContent-Length: 9\r\n\r\nform".encode()
+        )
         half.shutdown(socket.SHUT_WR)
         while half.recv(1000):
             pass
@@ -279,6 +281,39 @@ def test_the_overview_follows_every_change_and_every_new_day(fresh):
     assert "15 days left" in row()
     assert send(page, f"/authorizations/{name}/renewed", {"until": "2024-04-30"}) == 303
     assert "35 days left" in row()
+
+
+def test_a_deadline_of_which_no_rule_made_a_task_is_still_told_and_renewed_with_one_click(tmp_path):
+    shop = empty(tmp_path)
+    for name, number, expires in (
+        ("Lapsed Ltd", "1" * 12, "2024-03-20"),
+        ("Soon GmbH", "2" * 12, "2024-03-27"),
+        ("Far", "3" * 12, "2024-09-01"),
+    ):
+        shop.life.act(lambda ledger, n=name, d=number, e=expires: entered(ledger, n, d, e), NOW - timedelta(days=13))
+    shop.life.mail(warning(), NOW - timedelta(days=14), trust="bound")  # of this a rule makes a task
+    shop.life.polls(NOW - timedelta(days=13), NOW)
+
+    def needed() -> str:
+        return ask(page, "/", **COOKIE)[2].partition('id="needs"')[2].partition("</section>")[0]
+
+    with served(shop) as page:
+        text = ask(page, "/", **COOKIE)[2]
+        assert "<h1>Lapsed Ltd has lapsed</h1>" in text
+        assert "The next one lapses in 2 days: Soon GmbH. 4 known, 2 within the next 30 days." in text
+        told = re.findall(r"<h3>.*?<bdi>(.*?)</bdi>", needed())
+        assert told == ["Lapsed Ltd", "Soon GmbH", "Renew Never Settle by 2024-04-10"]
+        assert send(page, f"/authorizations/{shop.named('Lapsed Ltd')}/renewed") == 303
+        assert send(page, f"/authorizations/{shop.named('Soon GmbH')}/snooze", {"days": "7"}) == 303
+        assert re.findall(r"<h3>.*?<bdi>(.*?)</bdi>", needed()) == ["Renew Never Settle by 2024-04-10"]
+    assert page.failed == []
+    assert shop.store.ledger().authorizations[shop.named("Lapsed Ltd")].expires == "2025-03-25"
+
+
+def test_a_mail_that_nobody_vouches_for_comes_with_a_warning(page, lived):
+    for message in lived.store.messages():
+        text = ask(page, f"/mails/{message.id}", **COOKIE)[2]
+        assert ("Nobody vouches for the sender" in text) == (message.trust == "unverified")
 
 
 def test_an_action_is_approved_tried_again_or_given_up(fresh):
@@ -461,7 +496,7 @@ def test_long_lists_come_a_page_at_a_time(tmp_path):
             assert ask(page, f"/tasks?page={number}", **COOKIE)[0] == 200
         told = ask(page, "/", **COOKIE)[2]
     assert page.failed == []
-    assert told.count("<circle") == 0  # many are heaped up
+    assert told.count("<circle") == 2 * NEAREST  # the nearest are named, the many are heaped up
     assert told.count('<rect class="dot') == 2
 
 
@@ -514,10 +549,33 @@ def test_a_strip_keeps_the_order_of_days_and_stays_inside_its_frame():
         assert all(0 < x < width for x in places)
         assert all(b[0] - a[0] >= 40 for a, b in zip(drawn.ticks, drawn.ticks[1:], strict=False))
     heaped = strip([Mark(left=n % 9, name="", state="active" if n % 2 else "expired") for n in range(NAMED * 60)], 960)
-    assert not heaped.dots
+    assert [dot.left for dot in heaped.dots] == [0] * NEAREST
     assert all(0 < bar.y < bar.y + bar.height <= heaped.floor for bar in heaped.bars)
     total = sum(bar.height for bar in heaped.bars)
     assert sum(bar.height for bar in heaped.bars if bar.state == "active") == pytest.approx(total / 2, rel=0.02)
+
+
+def test_a_name_on_the_strip_stays_inside_its_frame_and_clear_of_its_line():
+    names = [
+        "Plentysystems Schnittstellenverwaltungsgesellschaft mbH & Co. KG",
+        "深圳市跨境通电子商务有限公司" * 3,
+        "Acme",
+        "W" * 60,
+    ]
+    marks = [
+        Mark(left=left, name=name, state="active")
+        for left in (-400, -20, -1, 0, 3, 29, 150, 364, 9000)
+        for name in names
+    ]
+    for width in (960, 360):
+        for chosen in (marks[:14], marks[8:22], marks[22:]):
+            drawn = strip(chosen, width)
+            assert len(drawn.dots) == 14
+            for dot in drawn.dots:
+                room = sum(13 if ord(letter) > 0x3000 else 7 for letter in dot.name) + 12
+                assert (dot.x - room > 0) if dot.end else (dot.x + room < width)
+                assert dot.line == dot.x or dot.line <= dot.x - room
+        assert {dot.name for dot in drawn.dots if not dot.name.endswith("…")} == {"Acme"}
 
 
 def test_a_mark_that_does_not_stand_there_any_more_is_left_out():
@@ -557,7 +615,7 @@ def test_every_text_is_used_and_every_text_that_is_used_exists():
     assert named <= known
     built = (
         "menu_", "weekday_", "state_", "effect_", "trust_", "event_", "grade_", "owed_", "field_", "aside_", "status_", "outbox_",
-        "problem_", "act_", "headline_next_", "left_", "late_", "mail_", "axis_", "told_", "col_", "ago_", "action_",
+        "problem_", "act_", "headline_next_", "left_", "late_", "mail_", "axis_", "told_", "col_", "ago_", "action_", "month_", "warn_", "stage_",
     )  # fmt: skip
     assert [key for key in known - named if not key.startswith(built)] == []
 
@@ -571,9 +629,34 @@ def test_days_are_told_in_words():
         "1 day left",
         "30 days left",
     ]
-    assert words.day("2024-04-10") == "Wed, 2024-04-10"
+    assert words.day("2024-04-10") == "Wed, 10 Apr 2024"
     assert words.ago((NOW - timedelta(hours=3)).isoformat()) == "3 hours ago"
-    assert Words("ja", NOW, UTC).day("2024-04-10") == "2024-04-10（水）"
+    assert Words("ja", NOW, UTC).day("2024-04-10") == "2024年4月10日（水）"
+    assert Words("de", NOW, UTC).day("2024-04-10") == "Mi, 10. Apr. 2024"
+    assert Words("zh", NOW, UTC).short_day("2024-04-10") == "2024年4月10日"
+    assert [words.short_day(text) for text in ("2024-04-10", "20240410", "2024-02-30")] == [
+        "10 Apr 2024",
+        "20240410",
+        "2024-02-30",
+    ]
+
+
+def test_a_rung_is_told_in_words():
+    rungs = (
+        "1 days before expires",
+        "14 days before expires",
+        "2 days after expires",
+        "at expires",
+        "1 days before Ablauf",
+    )
+    assert [Words("en", NOW, UTC).stage(rung) for rung in rungs] == [
+        "1 day before it lapses",
+        "14 days before it lapses",
+        "2 days after it lapsed",
+        "at expires",
+        "1 days before Ablauf",
+    ]
+    assert Words("de", NOW, UTC).stage("14 days before expires") == "14 Tage vor dem Ablauf"
 
 
 # --- the report and the command -----------------------------------------------------------------------------
@@ -642,5 +725,5 @@ def test_an_instant_is_shown_where_the_reader_is():
 
     assert (
         Words("en", NOW, ZoneInfo("Asia/Tokyo")).instant(datetime(2024, 3, 25, 20, tzinfo=UTC).isoformat())
-        == "2024-03-26 05:00"
+        == "26 Mar 2024, 05:00"
     )

@@ -15,11 +15,10 @@ from mailrules.page.standing import SOON
 def headlines(words: Words, values: Mapping[str, Any]) -> dict[str, str]:
     """Return the texts of the overview."""
     seen = values["seen"]
-    known = len(seen.rows)
     told = " ".join(words.say("strip_one", name=row.name, left=words.left(row.left)) for row in values["spoken"])
     return {
         "headline": _headline(words, seen),
-        "subline": words.say("subline", all=known, soon=seen.soon) if known else words.say("subline_empty"),
+        "subline": _subline(words, seen),
         "strip_words": words.say("strip_words", n=values["drawn"], told=told),
     }
 
@@ -28,11 +27,26 @@ def _headline(words: Words, seen: Any) -> str:
     lapsed = sum(row.waits and row.state == "expired" for row in seen.rows)
     waiting = sum(row.since for row in seen.rows)
     if lapsed:
-        return words.many("headline_lapsed", lapsed)
-    if seen.next and seen.next.left <= SOON and seen.next.state != "revoked":
-        left = seen.next.left
-        key = "today" if left == 0 else "one" if left == 1 else "many"
-        return words.say(f"headline_next_{key}", name=seen.next.name, n=left)
+        one = next(row.name for row in seen.rows if row.waits and row.state == "expired")
+        return (
+            words.say("headline_lapsed_one", name=one) if lapsed == 1 else words.say("headline_lapsed_many", n=lapsed)
+        )
+    if seen.next and seen.next.left <= SOON:
+        return _next(words, seen.next)
     if waiting:
         return words.many("headline_waiting", waiting)
     return words.say("headline_calm") if seen.rows else words.say("headline_empty")
+
+
+def _next(words: Words, row: Any) -> str:
+    key = "today" if row.left == 0 else "one" if row.left == 1 else "many"
+    return words.say(f"headline_next_{key}", name=row.name, n=row.left)
+
+
+def _subline(words: Words, seen: Any) -> str:
+    """Return how many there are; before it the next to lapse, where the headline tells of something worse."""
+    if not seen.rows:
+        return words.say("subline_empty")
+    known = words.say("subline", all=len(seen.rows), soon=seen.soon)
+    worse = any(row.waits and row.state == "expired" for row in seen.rows)
+    return words.say("subline_next", next=_next(words, seen.next), known=known) if worse and seen.next else known

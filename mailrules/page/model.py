@@ -54,14 +54,18 @@ def needs(it: Look) -> dict[str, Any]:
     waiting, tasks_open = store.effect_counts(), store.task_count("open")
     beats = [beat for beat in accounts(it) if beat["error"] or not beat["succeeded"]]
     effects = named_effects(it, store.effects_page(FIRST, 0, states=NEEDS))
+    # why these, too: a deadline of which no rule has made a task is nobody's business unless it is told here
+    pressing = {row.id: row for row in overview(it).pressing}
+    alone = [pressing[name] for name in store.without_task(list(pressing))]
     found = {
         "tasks": tasks(it, "open", 1, FIRST)["rows"], "more_tasks": max(tasks_open - FIRST, 0),
+        "deadlines": alone[:FIRST], "more_deadlines": max(len(alone) - FIRST, 0),
         "effects": effects, "more_effects": max(sum(waiting.get(state, 0) for state in NEEDS) - FIRST, 0),
         "aside": store.put_aside_count(), "unconfirmed": store.unconfirmed(it.at), "accounts": beats[:FIRST],
         "rules_error": (store.meta_get("rules_error") or "").partition("\n")[0], "held": store.held_back(),
     }  # fmt: skip
     found["count"] = (
-        tasks_open + len(effects) + found["more_effects"] + found["aside"] + len(found["unconfirmed"])
+        tasks_open + len(alone) + len(effects) + found["more_effects"] + found["aside"] + len(found["unconfirmed"])
         + len(beats) + len(found["held"]) + bool(found["rules_error"])
     )  # fmt: skip
     return found

@@ -12,15 +12,18 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import copysign, sqrt
+from unicodedata import east_asian_width
 
 BEFORE, AFTER = -30, 370
 TICKS = (-30, -7, 0, 7, 14, 30, 60, 90, 180, 365)
 MARGIN, TOP, LANE, AXIS = 14, 14, 22, 34
-NAMED = 14
-"""Up to so many marks are drawn with their names, each on a lane of its own; more are heaped up."""
+NAMED, NEAREST = 14, 8
+"""Up to so many marks are all drawn with their names, each on a lane of its own; of more, those nearest to today, and the rest is heaped up."""
 COLUMN, APART = 12, 46
-TALLEST, LEAST = 100, 5
+TALLEST, LEAST = 80, 5
 """The height of the tallest heap, and of one of a few."""
+BESIDE = 62
+"""The room beside a name: for its dot, and for the days that are left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,12 +37,14 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dot:
-    """A circle with its name beside it, left of it where `end`."""
+    """A circle with its name beside it, left of it where `end`; its line from today ends where the name begins."""
 
     x: float
     y: float
+    line: float
     state: str
     name: str
+    left: int
     end: bool
 
 
@@ -58,7 +63,7 @@ class Strip:
     """The whole picture. `today` and `soon` are places on the axis; `ticks` are places with the days that they stand for."""
 
     width: int
-    height: int
+    height: float
     floor: float
     today: float
     soon: float
@@ -71,11 +76,15 @@ class Strip:
 def strip(marks: Sequence[Mark], width: int, *, soon: int = 30) -> Strip:
     """Draw the marks; those beyond the ends stand at the ends."""
     few = len(marks) <= NAMED
-    rows = max(len(marks), 1) * LANE if few else TALLEST + LANE
-    floor = TOP + rows
+    named = marks if few else sorted(sorted(marks, key=lambda m: abs(m.left))[:NEAREST], key=lambda m: m.left)
+    rows = max(len(named), 1) * LANE
+    told = {id(mark) for mark in named}
+    heaps = _heaps([mark for mark in marks if id(mark) not in told], width)
+    tallest = max((heap.total() for heap in heaps.values()), default=0)
+    floor = TOP + rows + (min(TALLEST, tallest * LEAST) + LANE / 2 if heaps else 0)
     return Strip(
         width=width, height=floor + AXIS, floor=floor, today=_place(0, width), soon=_place(soon, width),
-        ticks=_ticks(width), dots=_named(marks, width) if few else (), bars=() if few else _heaped(marks, width, floor),
+        ticks=_ticks(width), dots=_named(named, width), bars=_heaped(heaps, floor, min(TALLEST / max(tallest, 1), LEAST)),
     )  # fmt: skip
 
 
@@ -101,17 +110,42 @@ def _ticks(width: int) -> list[tuple[float, int]]:
 def _named(marks: Sequence[Mark], width: int) -> list[Dot]:
     dots = []
     for lane, mark in enumerate(marks):
-        x = _place(mark.left, width)
-        dots.append(Dot(x=x, y=TOP + lane * LANE + LANE / 2, state=mark.state, name=mark.name, end=x > width * 0.6))
+        x, name = _place(mark.left, width), _cut(mark.name, width / 4)
+        room = sum(map(_broad, name)) + BESIDE
+        end = x + room > width or (mark.left < 0 and x > room)  # beside what has passed, rather than across today
+        dots.append(
+            Dot(
+                x=x, y=TOP + lane * LANE + LANE / 2, line=x - room if end else x, state=mark.state, name=name, left=mark.left,
+                end=end,
+            )
+        )  # fmt: skip
     return dots
 
 
-def _heaped(marks: Sequence[Mark], width: int, floor: float) -> list[Bar]:
-    """Heap up what lapses at about the same time, what has lapsed at the bottom."""
+def _broad(letter: str) -> float:
+    """Return about how wide a letter is; a little more than it mostly is."""
+    return 13.5 if east_asian_width(letter) in "WF" else 8
+
+
+def _cut(name: str, room: float) -> str:
+    """Return as much of a name as fits."""
+    if sum(map(_broad, name)) <= room:
+        return name
+    while sum(map(_broad, name)) > room - _broad("…"):
+        name = name[:-1]
+    return name.rstrip() + "…"
+
+
+def _heaps(marks: Sequence[Mark], width: int) -> dict[int, Counter[str]]:
+    """Heap up what lapses at about the same time."""
     heaps: dict[int, Counter[str]] = {}
     for (left, state), count in Counter((mark.left, mark.state) for mark in marks).items():
         heaps.setdefault(int(_place(left, width) // COLUMN), Counter())[state] += count
-    step = min(TALLEST / max(heap.total() for heap in heaps.values()), LEAST)
+    return heaps
+
+
+def _heaped(heaps: dict[int, Counter[str]], floor: float, step: float) -> list[Bar]:
+    """Draw the heaps, what has lapsed at the bottom of each."""
     bars = []
     for column, heap in sorted(heaps.items()):
         top = floor

@@ -6,6 +6,7 @@ escapes nothing and allows next to nothing). May not live here: rows, requests, 
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from datetime import date, datetime, tzinfo
@@ -19,6 +20,8 @@ from markupsafe import Markup
 from mailrules.redact import redacted
 from mailrules.words import say
 
+DAY = re.compile(r"\d{4}-\d\d-\d\d")
+RUNG = re.compile(r"(\d{1,4}) days (before|after) expires")
 HIDDEN = ("Cc", "Cf", "Zl", "Zp", "Cs")
 LANGUAGES = (("en", "English", "en"), ("ja", "日本語", "ja"), ("de", "Deutsch", "de"), ("zh", "简体中文", "zh-CN"))
 
@@ -67,15 +70,28 @@ class Words:
         """Return a place on the strip in few letters."""
         if days == 0:
             return self.say("axis_today")
-        return self.say("axis_year") if days == 365 else self.say("axis_days", n=days)
+        return self.say("axis_year") if days == 365 else self.say("axis_days", n=f"{days}".replace("-", "\u2212"))
 
     def day(self, text: str) -> str:
-        """Return a day with its weekday."""
-        return self.say("day", weekday=self.say(f"weekday_{date.fromisoformat(text).weekday()}"), day=text)
+        """Return a day with its weekday, as the reader's language writes it."""
+        return self.say("day", **self._parts(date.fromisoformat(text)))
+
+    def short_day(self, text: str) -> str:
+        """Return a day, or that of an instant where the reader is, without its weekday; what is neither as it is."""
+        try:
+            read = datetime.fromisoformat(text if DAY.match(text) else "")
+        except ValueError:
+            return text
+        return self.say("date", **self._parts(read.astimezone(self.zone) if read.tzinfo else read))
 
     def instant(self, text: str) -> str:
         """Return an instant to the minute, where the reader is."""
-        return datetime.fromisoformat(text).astimezone(self.zone).strftime("%Y-%m-%d %H:%M")
+        here = datetime.fromisoformat(text).astimezone(self.zone)
+        return self.say("instant", day=self.short_day(text), time=here.strftime("%H:%M"))
+
+    def _parts(self, day: date) -> dict[str, object]:
+        weekday, month = self.say(f"weekday_{day.weekday()}"), self.say(f"month_{day.month}")
+        return {"weekday": weekday, "number": day.day, "month": month, "year": day.year}
 
     def ago(self, text: str) -> str:
         """Return how long ago an instant was."""
@@ -89,6 +105,11 @@ class Words:
     def size(self, count: int) -> str:
         """Return a number of bytes in few letters."""
         return f"{count / 1_000_000:.1f} MB" if count >= 1_000_000 else f"{max(count // 1000, 1)} kB"
+
+    def stage(self, text: str) -> str:
+        """Return the name of a rung as people say it; any other as it is."""
+        rung = RUNG.fullmatch(text)
+        return self.many(f"stage_{rung[2]}", int(rung[1])) if rung else text
 
     def field_word(self, field: str) -> str:
         """Return what a value is called."""
@@ -107,13 +128,16 @@ class Words:
 
     def _sentence(self, what: str, due: str, detail: Mapping[str, Any]) -> str:
         """Return it in the reader's language. Raises KeyError where there is no sentence for it."""
-        values = {"due": due, **{name: "–" if value in (None, "") else value for name, value in detail.items()}}
+        values = {
+            name: "–" if value in (None, "") else self.short_day(value) if isinstance(value, str) else value
+            for name, value in {"due": due, **detail}.items()
+        }
         key = f"event_{what.replace(' ', '_')}"
         if what in ("notice", "quiet"):
             until = "_until" if what == "notice" and detail.get("expires") else ""
             return self.say(f"{key}{until}", **{**values, "kind": str(detail["kind"]).replace("_", " ")})
         if what == "settled":
-            return self.say(key, due=due, grade=self.say(f"grade_{detail['grade'].replace(' ', '_')}"))
+            return self.say(key, due=values["due"], grade=self.say(f"grade_{detail['grade'].replace(' ', '_')}"))
         if what == "renewed":
             return self.say("event_assumed" if detail.get("assumed") else key, **values)
         if what.startswith("effect "):
@@ -125,7 +149,20 @@ class Words:
 
 def render(template: str, words: Words, values: Mapping[str, Any]) -> str:
     """Return the HTML of one page, without secrets."""
-    calls = ("say", "many", "left", "axis", "day", "instant", "ago", "size", "field_word", "event_words")
+    calls = (
+        "say",
+        "many",
+        "left",
+        "axis",
+        "day",
+        "short_day",
+        "instant",
+        "ago",
+        "size",
+        "stage",
+        "field_word",
+        "event_words",
+    )
     lang = next(lang for code, _, lang in LANGUAGES if code == words.language)
     given = {
         "language": words.language, "html_language": lang, "languages": LANGUAGES, "at": words.instant(words.now.isoformat()),

@@ -196,13 +196,13 @@ def _act(it: Opened, path: list[str], form: Mapping[str, str], words: Words) -> 
             return words.say("told_effect", id=name, state=words.say(f"effect_{acts.EFFECT_ACTS[act].state}"))
         case ["authorizations", name, "renewed"]:
             subject = acts.say_renewed(it, name, until=_day(form.get("until", "")))
-            return words.say("told_renewed", name=subject.developer, until=subject.expires)
+            return words.say("told_renewed", name=subject.developer, until=words.short_day(subject.expires or ""))
         case ["authorizations", name, "snooze"]:
             days = form.get("days", "")
             if not (days.isascii() and days.isdigit() and len(days) < 5 and 1 <= int(days) <= 366):
                 raise UsageError(f"{days} is no number of days between 1 and 366")
             subject = acts.let_sleep(it, name, days=int(days))
-            return words.say("told_snoozed", name=subject.developer, until=subject.snoozed)
+            return words.say("told_snoozed", name=subject.developer, until=words.short_day(subject.snoozed))
         case ["authorizations", name, "wake"]:
             return words.say("told_awake", name=acts.let_sleep(it, name).developer)
         case ["aside", "read-again"]:

@@ -70,9 +70,16 @@ class Overview:
         return sum(0 <= mark.left <= SOON for mark in self.drawn)
 
     @cached_property
+    def pressing(self) -> Sequence[Standing]:
+        """What has lapsed or lapses soon, and nobody has put off."""
+        near = ("expired", "expiring")
+        return [r for r in self.rows if r.state in near and (r.waits or r.state == "expiring") and not r.snoozed]
+
+    @cached_property
     def next(self) -> Standing | None:
         """The next one to lapse."""
-        return next((row for row in self.rows if row.left is not None and row.left >= 0 and not row.since), None)
+        ahead = (r for r in self.rows if r.left is not None and r.left >= 0 and r.state != "revoked")
+        return min(ahead, key=lambda r: r.left or 0, default=None)
 
 
 def overview(it: Look) -> Overview:

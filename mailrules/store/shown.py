@@ -126,6 +126,15 @@ class Shown(Store):
         rows = self._rows("SELECT * FROM tasks WHERE id = CAST(? AS INTEGER)", (id,)) if _number(id) else []
         return {**dict(rows[0]), "id": str(rows[0]["id"])} if rows else None
 
+    def without_task(self, authorizations: Collection[str]) -> list[str]:
+        """Return those for which no task is open, in their order."""
+        rows = self._rows(
+            f"SELECT DISTINCT authorization FROM tasks WHERE status = 'open' AND authorization {_AMONG}",
+            (dumps(list(authorizations)),),
+        )
+        busy = {row[0] for row in rows}
+        return [name for name in authorizations if name not in busy]
+
     def names_of(self, authorizations: Collection[str]) -> dict[str, str]:
         """Return the names of authorizations by their ids."""
         rows = self._rows(
