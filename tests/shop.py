@@ -24,6 +24,7 @@ from mailrules.shipped import shipped_rules
 from mailrules.store import Store
 from tests.life import Life, warning
 
+ROOT = Path(__file__).resolve().parents[1]
 NOW = datetime(2024, 3, 25, 9, 0, tzinfo=UTC)
 EVIL = '<script>document.title="owned"</script><img src=x onerror=alert(1)>'
 EVIL_NAME = '"><svg onload=alert(1)>\u202eevil & <b>Co</b> {{ 7 * 7 }}'
@@ -155,7 +156,7 @@ class Shop:
         return found
 
 
-def empty(folder: Path, language: str = "en") -> Shop:
+def empty(folder: Path, language: str = "en", rules: str = RULES) -> Shop:
     """Set a shop up in which nothing has happened yet."""
     (folder / "password").write_text("never used", encoding="utf-8")
     (folder / "password").chmod(0o600)
@@ -164,8 +165,8 @@ def empty(folder: Path, language: str = "en") -> Shop:
         AccountFacts(name="shop", zone=ZoneInfo("UTC"), language=language),
         AccountFacts(name="japan", zone=ZoneInfo("Asia/Tokyo"), language=language),
     )
-    life = Life(folder, RULES, accounts)
-    life.store.meta_set("rules", json.dumps([*shipped_rules(), ("own.rules", RULES)]), NOW.isoformat())
+    life = Life(folder, rules, accounts)
+    life.store.meta_set("rules", json.dumps([*shipped_rules(), ("own.rules", rules)]), NOW.isoformat())
     return Shop(folder, life)
 
 
@@ -185,9 +186,10 @@ def filled(folder: Path, language: str = "en") -> Shop:
     return shop
 
 
-def calm(folder: Path) -> Shop:
-    """Set a shop up as most are: a few deadlines, a task or two, nothing that went wrong."""
-    shop = empty(folder)
+def calm(folder: Path, language: str = "en") -> Shop:
+    """Set a shop up as most are: the rules to start with, a few deadlines, a task or two, nothing that went wrong."""
+    name = "starter.rules" if language == "en" else f"starter.{language}.rules"
+    shop = empty(folder, language, (ROOT / "rules" / name).read_text(encoding="utf-8"))
     _notices(shop.life, lapsed=False)
     shop.life.polls(datetime(2024, 3, 12, 9, tzinfo=UTC), NOW)
     for row in shop.store.effects("planned"):

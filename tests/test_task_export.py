@@ -47,7 +47,7 @@ def test_no_cell_is_a_formula(tmp_path, name):
     shop.life.mail(warning(name=name), NOW - timedelta(days=14), trust="bound")
     (known,) = shop.store.ledger().live()
     (row,) = csv.DictReader(io.StringIO(run(shop, "--csv").removeprefix("\ufeff")))
-    assert not [cell for cell in row.values() if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+    assert not [cell for cell in row.values() if cell.startswith(("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n"))]
     assert row["developer"] in (known.developer, f"'{known.developer}")
     assert json.loads(run(shop, "--json"))["developer"] == known.developer
 

@@ -22,7 +22,8 @@ from mailrules.ledger.records import Authorization, Event, Ledger, Obligation, S
 from mailrules.notices.fields import Unreadable, normalize, read_value
 from mailrules.notices.notice import TRUST_LEVELS
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
+FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n", "'")
+"""Beginnings that make a cell a formula; the full-width ones do in East Asian spreadsheets."""
 NEEDED = ("account", "system", "developer")
 REGIONS = ("na", "eu", "fe")
 STATES = ("", "active", "expiring", "expired", "revoked", "unknown")

@@ -8,19 +8,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mailrules.page.render import Words
+from mailrules.page.render import Words, fragment
 from mailrules.page.standing import SOON
 
 
-def headlines(words: Words, values: Mapping[str, Any]) -> dict[str, str]:
-    """Return the texts of the overview."""
+def headlines(words: Words, values: Mapping[str, Any], *, linked: bool = True) -> dict[str, Any]:
+    """Return the texts of the overview, and the strip and the list, which are written once for as long as nothing changes."""
     seen = values["seen"]
-    told = " ".join(words.say("strip_one", name=row.name, left=words.left(row.left)) for row in values["spoken"])
+
+    def kept(template: str, *key: object) -> Any:
+        name = (template, words.language, *key)
+        if name not in seen.remembered:
+            told = " ".join(
+                words.say("strip_one", name=row.name, left=words.left(row.left)) for row in values["spoken"]
+            )
+            spoken = words.say("strip_words", n=values["drawn"], told=told)
+            seen.remembered[name] = fragment(template, words, {**values, "strip_words": spoken, "linked": linked})
+        return seen.remembered[name]
+
     return {
-        "headline": _headline(words, seen),
-        "subline": _subline(words, seen),
-        "strip_words": words.say("strip_words", n=values["drawn"], told=told),
-    }
+        "headline": _headline(words, seen), "subline": _subline(words, seen),
+        "timeline": kept("timeline.html") if values["drawn"] else "",
+        "standing": kept("standing.html", values["pages"]["number"], linked),
+    }  # fmt: skip
 
 
 def _headline(words: Words, seen: Any) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 
 from mailrules.errors import MailrulesError, UsageError
@@ -51,7 +52,7 @@ def front(it: Look, number: int = 1) -> dict[str, Any]:
 def needs(it: Look) -> dict[str, Any]:
     """Return what needs a person now; `count` is 0 where nothing does."""
     store = it.store
-    waiting, tasks_open = store.effect_counts(), store.task_count("open")
+    waiting, tasks_open = store.effect_counts(NEEDS), store.task_count("open")
     beats = [beat for beat in accounts(it) if beat["error"] or not beat["succeeded"]]
     effects = named_effects(it, store.effects_page(FIRST, 0, states=NEEDS))
     # why these, too: a deadline of which no rule has made a task is nobody's business unless it is told here
@@ -60,7 +61,7 @@ def needs(it: Look) -> dict[str, Any]:
     found = {
         "tasks": tasks(it, "open", 1, FIRST)["rows"], "more_tasks": max(tasks_open - FIRST, 0),
         "deadlines": alone[:FIRST], "more_deadlines": max(len(alone) - FIRST, 0),
-        "effects": effects, "more_effects": max(sum(waiting.get(state, 0) for state in NEEDS) - FIRST, 0),
+        "effects": effects, "more_effects": max(sum(waiting.values()) - FIRST, 0),
         "aside": store.put_aside_count(), "unconfirmed": store.unconfirmed(it.at), "accounts": beats[:FIRST],
         "rules_error": (store.meta_get("rules_error") or "").partition("\n")[0], "held": store.held_back(),
     }  # fmt: skip
@@ -214,6 +215,12 @@ def _block(source: str, line: int) -> str:
     return "\n".join(lines[: end + 1])
 
 
+def _size(store: Path) -> int:
+    """Return how large the store is, with what was written and not yet folded into its file."""
+    log = store.with_name(f"{store.name}-wal")
+    return sum(file.stat().st_size for file in (store, log) if file.exists())
+
+
 def health(it: Look) -> dict[str, Any]:
     """Return whether everything is at work: accounts, the last poll, the rules, the store."""
     last = it.store.meta_get("last_poll") or ""
@@ -223,7 +230,7 @@ def health(it: Look) -> dict[str, Any]:
         live = None
     return {
         "accounts": accounts(it), "last": last, "rules_error": it.store.meta_get("rules_error") or "", "live": live,
-        "store_size": it.config.store.stat().st_size, "path": str(it.config.store), "messages": it.store.message_count(), "asked": sum(it.store.effect_counts().values()),
+        "store_size": _size(it.config.store), "path": str(it.config.store), "messages": it.store.message_count(), "asked": sum(it.store.effect_counts().values()),
         "aside": it.store.put_aside_count(), "held": it.store.held_back(), "retention": it.config.retention,
         "late": bool(last) and (it.now - datetime.fromisoformat(last)).total_seconds() > 3600,
     }  # fmt: skip

@@ -22,8 +22,8 @@ NAMED, NEAREST = 14, 8
 COLUMN, APART = 12, 46
 TALLEST, LEAST = 80, 5
 """The height of the tallest heap, and of one of a few."""
-BESIDE = 62
-"""The room beside a name: for its dot, and for the days that are left."""
+BESIDE, BROADEST = 62, 240
+"""The room beside a name, for its dot and the days that are left; the most that a name gets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +110,7 @@ def _ticks(width: int) -> list[tuple[float, int]]:
 def _named(marks: Sequence[Mark], width: int) -> list[Dot]:
     dots = []
     for lane, mark in enumerate(marks):
-        x, name = _place(mark.left, width), _cut(mark.name, width / 4)
+        x, name = _place(mark.left, width), _cut(mark.name, min(width / 2 - BESIDE, BROADEST))
         room = sum(map(_broad, name)) + BESIDE
         end = x + room > width or (mark.left < 0 and x > room)  # beside what has passed, rather than across today
         dots.append(

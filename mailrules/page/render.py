@@ -18,7 +18,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from mailrules.redact import redacted
-from mailrules.words import say
+from mailrules.words import catalogue
 
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
 RUNG = re.compile(r"(\d{1,4}) days (before|after) expires")
@@ -51,10 +51,11 @@ class Words:
 
     def __init__(self, language: str, now: datetime, zone: tzinfo | None) -> None:
         self.language, self.now, self.zone = language, now, zone
+        self._texts = catalogue("page", language)
 
     def say(self, key: str, /, **values: object) -> str:
         """Return a text of the page."""
-        return say(self.language, f"page.{key}", **values)
+        return self._texts[key].format_map(values)
 
     def many(self, key: str, n: int) -> str:
         """Return a text about a number of things."""
@@ -149,6 +150,11 @@ class Words:
 
 def render(template: str, words: Words, values: Mapping[str, Any]) -> str:
     """Return the HTML of one page, without secrets."""
+    return redacted(fragment(template, words, values))
+
+
+def fragment(template: str, words: Words, values: Mapping[str, Any]) -> Markup:
+    """Return the HTML of a part of a page."""
     calls = (
         "say",
         "many",
@@ -168,4 +174,5 @@ def render(template: str, words: Words, values: Mapping[str, Any]) -> str:
         "language": words.language, "html_language": lang, "languages": LANGUAGES, "at": words.instant(words.now.isoformat()),
         **{name: getattr(words, name) for name in calls},
     }  # fmt: skip
-    return redacted(_environment().get_template(template).render({**given, **values}))
+    text = _environment().get_template(template).render({**given, **values})
+    return Markup(text)  # noqa: S704 - what a template made, which escapes

@@ -22,11 +22,12 @@ def html(it: Look) -> str:
     words = Words(it.language, it.now, facts.zone if facts else None)
     style = shipped("style.css")
     values = model.front(it)
+    values["rows"] = values["seen"].rows
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     frame = {
         "linked": False, "told": "",
         "style": Markup(style),  # noqa: S704 - our own file, to the letter: its digest stands in the policy
         "style_hash": f"sha256-{digest}", "form_token": "", "path": "", "acts_of": list,
-        "rows": values["seen"].rows, "here": "",
+        "here": "",
     }  # fmt: skip
-    return render("report.html", words, {**values, **headlines(words, values), **frame})
+    return render("report.html", words, {**values, **headlines(words, values, linked=False), **frame})

@@ -97,7 +97,8 @@ class Site:
                 return problem(words, 409, "refused", str(error))
             return problem(words, 404, "missing")
         except MailrulesError as error:
-            return problem(words, 503, "store", f"{error}. {error.help}" if error.help else str(error))
+            told = f"{error}. {error.help[0].upper()}{error.help[1:]}." if error.help else f"{error}."
+            return problem(words, 503, "store" if asked.form is None else "refused", told)
 
     def words(self, asked: Asked) -> Words:
         """Return the words of the language that the reader chose, else of the first account."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property, lru_cache
 from sqlite3 import Row
@@ -49,6 +49,8 @@ class Overview:
 
     rows: Sequence[Standing]
     counts: Mapping[str, int]
+    remembered: dict[tuple[object, ...], str] = field(default_factory=dict)
+    """Parts of pages that show this and nothing else, once they were written."""
 
     @cached_property
     def drawn(self) -> Sequence[Mark]:

@@ -129,11 +129,11 @@ class Shown(Store):
     def without_task(self, authorizations: Collection[str]) -> list[str]:
         """Return those for which no task is open, in their order."""
         rows = self._rows(
-            f"SELECT DISTINCT authorization FROM tasks WHERE status = 'open' AND authorization {_AMONG}",
+            "SELECT value FROM json_each(?) WHERE NOT EXISTS"
+            " (SELECT 1 FROM tasks WHERE authorization = value AND status = 'open') ORDER BY key",
             (dumps(list(authorizations)),),
         )
-        busy = {row[0] for row in rows}
-        return [name for name in authorizations if name not in busy]
+        return [row[0] for row in rows]
 
     def names_of(self, authorizations: Collection[str]) -> dict[str, str]:
         """Return the names of authorizations by their ids."""
@@ -142,9 +142,12 @@ class Shown(Store):
         )
         return {row["id"]: row["developer"] for row in rows}
 
-    def effect_counts(self) -> dict[str, int]:
-        """Return how many effects are in each state."""
-        return {row[0]: row[1] for row in self._rows("SELECT state, count(*) FROM effects GROUP BY state")}
+    def effect_counts(self, states: Collection[str] = ()) -> dict[str, int]:
+        """Return how many effects are in each state, or in each of some."""
+        chosen, values = (f"WHERE state {_AMONG}", (dumps(list(states)),)) if states else ("", ())
+        return {
+            row[0]: row[1] for row in self._rows(f"SELECT state, count(*) FROM effects {chosen} GROUP BY state", values)
+        }
 
     def task_count(self, status: str) -> int:
         """Return how many tasks are in one status."""
