@@ -88,7 +88,7 @@ class Words:
     def instant(self, text: str) -> str:
         """Return an instant to the minute, where the reader is."""
         here = datetime.fromisoformat(text).astimezone(self.zone)
-        return self.say("instant", day=self.short_day(text), time=here.strftime("%H:%M"))
+        return self.say("instant", day=self.say("date", **self._parts(here)), time=f"{here.hour:02}:{here.minute:02}")
 
     def _parts(self, day: date) -> dict[str, object]:
         weekday, month = self.say(f"weekday_{day.weekday()}"), self.say(f"month_{day.month}")
