@@ -220,7 +220,9 @@ def test_no_cell_of_a_table_is_a_formula(name: str) -> None:
     ledger = enter(Ledger(), sight(developer=name)).ledger
     line = to_csv([exported(ledger, row) for row in listing(ledger, START)])
     cells = [cell for row in csv.reader(io.StringIO(line, newline="")) for cell in row]
-    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n"))]
+    assert not [
+        cell for cell in cells if cell.startswith(("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n"))
+    ]
 
 
 def test_a_bad_row_is_told_with_its_number_and_nothing_is_taken() -> None:

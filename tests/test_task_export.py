@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from mailrules.cli.commands import app
 from mailrules.cli.listings import TAKEN
 from mailrules.errors import UsageError
+from mailrules.ledger.exchange import to_csv
 from tests.life import warning
 from tests.shop import NOW, Shop, empty, filled
 
@@ -47,7 +48,9 @@ def test_no_cell_is_a_formula(tmp_path, name):
     shop.life.mail(warning(name=name), NOW - timedelta(days=14), trust="bound")
     (known,) = shop.store.ledger().live()
     (row,) = csv.DictReader(io.StringIO(run(shop, "--csv").removeprefix("\ufeff")))
-    assert not [cell for cell in row.values() if cell.startswith(("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n"))]
+    assert not [
+        cell for cell in row.values() if cell.startswith(("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n"))
+    ]
     assert row["developer"] in (known.developer, f"'{known.developer}")
     assert json.loads(run(shop, "--json"))["developer"] == known.developer
 
@@ -63,3 +66,9 @@ def test_those_done_are_told_on_request_and_a_file_is_written(tmp_path):
     for wrong in ([], ["--csv", "--json"]):
         with pytest.raises(UsageError, match="one of --csv and --json"):
             run(shop, *wrong)
+
+
+@pytest.mark.parametrize("cell", ["＝1+1", "＋1", "－1+1", "＠SUM(1)", "\n=1"])
+def test_no_full_width_sign_begins_a_cell(cell):
+    (row,) = csv.DictReader(io.StringIO(to_csv([{"title": cell}], ["title"]), newline=""))
+    assert row["title"] == f"'{cell}"
