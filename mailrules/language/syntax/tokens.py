@@ -12,16 +12,17 @@ from typing import NamedTuple
 _DOUBLE = "“”„‟«»「」『』＂"
 _SINGLE = "'‘’‚‛´`"
 _HEAD = r"(?:rule|test|system|notice|wording|sample)[ ][^\n]*(?:\{|\"\"\")[ \t]*(?:\n|\Z)"
-_LONG = r'[^"]*+(?:"{1,2}[^"]++)*+'
-_WARY = rf'(?:[^"\n]|"{{1,2}}(?!")|\n(?!{_HEAD}))*+'
+# why (?>(?:…)*) and not (?:…)*+, which is the same: Python before 3.11.5 (Debian 12 has 3.11.2) loses its place in the latter
+_LONG = r'[^"]*+(?>(?:"{1,2}[^"]++)*)'
+_WARY = rf'(?>(?:[^"\n]++|"{{1,2}}(?!")|\n(?!{_HEAD}))*)'
 
 
 def _compiled(long: str) -> re.Pattern[str]:
     return re.compile(
         rf"""
           (?P<long>\"\"\"{long}\"\"\")
-        | (?P<open_long>\"\"\"[^\n]*+(?:\n(?!\}}|{_HEAD})[^\n]*+)*+)
-        | (?P<string>"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+")
+        | (?P<open_long>\"\"\"[^\n]*+(?>(?:\n(?!\}}|{_HEAD})[^\n]*+)*))
+        | (?P<string>"[^"\\\n]*+(?>(?:\\.[^"\\\n]*+)*)")
         | (?P<open_string>"[^\n]*)
         | (?P<curly>[{_DOUBLE}][^"{_DOUBLE}\n]*["{_DOUBLE}]|[{_SINGLE}][^"{_SINGLE}\n]*[{_SINGLE}])
         | (?P<comment>\#[^\n]*)
