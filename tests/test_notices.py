@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import time
+import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -371,3 +373,99 @@ def test_a_megabyte_of_hostile_text_is_examined_in_linear_time(name: str) -> Non
     # twice the text costs about twice as much, not four times; what is fast anyway is not compared
     assert whole < 1 or whole < 8 * cost(text[: len(text) // 4])
     assert whole < 10
+
+
+@pytest.mark.parametrize("before", ["Re: ", "AW: Fwd: ", "[EXTERNAL] ", "***SPAM*** ", "[EXT] WG: ", "回复："])
+def test_what_gateways_and_programs_put_before_a_subject_is_no_part_of_it(before: str) -> None:
+    content = mail(part(plain_text("2024-04-10"), "plain", "8bit"))
+    subject = content.partition(b"Subject: ")[2].partition(b"\r\n")[0]
+    found = one(content.replace(subject, before.encode() + subject))
+    assert found.fields == RIGHT | {"days": "30"}
+    days = next(e for e in found.evidence if e.field == "days")
+    assert (before + subject.decode())[days.column - 1 :].startswith("30 days")
+
+
+def test_a_label_and_its_value_may_stand_with_an_empty_line_between() -> None:
+    text = plain_text("2024-04-10")
+    for label in ("Developer ID:", "Developer nickname: ", "Access expiration date: "):
+        text = text.replace(label, f"\r\n{label}\r\n\r\n")
+    found = one(mail(part(text, "plain", "8bit")))
+    assert without_days(found) == RIGHT
+    assert [e.text for e in found.evidence if e.field == "developer_id"] == [DEVELOPER_ID]
+
+
+def test_a_name_that_is_left_out_is_not_taken_from_the_words_below() -> None:
+    text = plain_text("2024-04-10").replace(f"Developer nickname: {DEVELOPER}\r\n", "")
+    text = text.replace("\r\n\r\nThanks", "\r\nDeveloper nickname:\r\n\r\nThanks")
+    found = one(mail(part(text, "plain", "8bit")))
+    assert found.status == "unparsed"
+    assert "developer" in (found.reason or "")
+
+
+@pytest.mark.parametrize(
+    ("label", "developer"), [("ID de développeur", "Société Générale"), ("ID de développeur", "Ångström")]
+)
+def test_letters_and_accents_written_apart_are_the_same_letters(label: str, developer: str) -> None:
+    subject = "ACTION REQUISE - Votre autorisation d'application logicielle expirera dans 30 jours"
+    body = (
+        f"{label}: 0904-1189-4172\nPseudonyme du développeur: {developer}\nDate d'expiration de l'accès: 2024-04-10\n"
+    )
+    apart = unicodedata.normalize("NFD", body)
+    content = f"From: a@amazon.com\nSubject: {subject}\nContent-Type: text/plain; charset=utf-8\n\n{apart}".encode()
+    found = one(content)
+    assert found.fields["developer"] == developer
+    assert found.fields["expires"] == "2024-04-10"
+    for evidence in found.evidence:
+        if evidence.part != "subject":
+            assert (
+                apart.split("\n")[evidence.line - 1][evidence.column - 1 :][0]
+                == unicodedata.normalize("NFD", evidence.text)[0]
+            )
+
+
+def test_an_attached_message_in_base64_is_read_though_no_standard_allows_it() -> None:
+    original = mail(part(plain_text("2024-04-10"), "plain", "8bit"))
+    content = (
+        b"From: owner@shop.example\r\nSubject: see attached\r\nMIME-Version: 1.0\r\n"
+        b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\nhello\r\n'
+        b"--b\r\nContent-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        + base64.encodebytes(original) + b"\r\n--b--\r\n"
+    )  # fmt: skip
+    found = one(content)
+    assert without_days(found) == RIGHT
+    assert (found.path, found.forwarded) == ("#2", True)
+
+
+def test_a_file_whose_lines_end_as_on_an_old_mac_is_read() -> None:
+    content = mail(part(plain_text("2024-04-10"), "plain", "8bit")).replace(b"\r\n", b"\r")
+    assert without_days(one(content)) == RIGHT
+
+
+def test_seven_bit_unicode_is_no_name_with_plus_signs() -> None:
+    text = plain_text("2024-04-10", developer="Müller & Söhne")
+    content = wrapped(b"", 30, WHEN, name="x", stamp=False).partition(b"Content-Type")[0]
+    content += b"Content-Type: text/plain; charset=utf-7\r\n\r\n" + text.encode("utf-7")
+    assert one(content).fields["developer"] == "Müller & Söhne"
+
+
+MANUAL = """\
+開発者のニックネーム\t権限の付与日\t前回承認日\tアクセス権の有効期限日\tMWS アクション
+shippinno 編集\t2018年4月17日 10時26分33秒 JST\t2018年4月17日\t開発者のアクセス権の有効期限日は 2019年4月17日\t表示 {button}
+
+・アクセス権を承認: 有効期限内の場合、クリックすると有効期限がその日から1年延長される。
+・アクセス権を復元: 有効期限が切れてアクセス権がない状態で、クリックするとアクセス権が復元されます。
+"""
+
+
+@pytest.mark.parametrize(("button", "status"), [("アクセス権を承認", "active"), ("アクセス権を復元", "expired")])
+def test_the_button_in_the_row_tells_the_status_whatever_the_text_below_explains(button: str, status: str) -> None:
+    content = MANUAL.format(button=button).encode()
+    (found,) = read(RawMessage(source="x", content=content, received_at=WHEN, media_type="text/plain"), RULES).notices
+    assert (found.status, found.fields["status"], found.fields["expires"]) == ("read", status, "2019-04-17")
+
+
+def test_a_row_without_its_button_is_not_read_by_what_the_text_below_explains() -> None:
+    content = MANUAL.replace("\tMWS アクション", "").replace("\t表示 {button}", "").encode()
+    (found,) = read(RawMessage(source="x", content=content, received_at=WHEN, media_type="text/plain"), RULES).notices
+    assert (found.status, dict(found.fields)) == ("unparsed", {})
+    assert "two wordings fit equally well" in (found.reason or "")

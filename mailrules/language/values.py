@@ -1,7 +1,7 @@
 """The language's values, and how texts are made alike before they are compared.
 
 In: texts. Out: folded texts, with the place of each folded character. Hyphen and dashes, straight and curly and
-typewriter quotes, full-width forms, letter case and runs of space are alike. May not live here: evaluation.
+typewriter quotes, full-width forms, accents written apart, letter case and runs of space are alike. May not live here: evaluation.
 """
 
 from __future__ import annotations
@@ -38,11 +38,17 @@ class _Folds(dict[int, str]):
 _FOLDS = _Folds()
 
 
+def _apart(folded: str) -> bool:
+    """Whether letters and their accents stand in a text as characters of their own (NFD), as some mail programs write."""
+    return not unicodedata.is_normalized("NFC", folded)
+
+
 def fold_with_map(text: str) -> tuple[str, list[int]]:
     """Return `text` folded, and for each folded character the index of the character it came from. Linear."""
     out: list[str] = []
     places: list[int] = []
     previous = ""
+    apart = not text.isascii() and _apart(text.translate(_FOLDS))
     for index, char in enumerate(text):
         if char in _INVISIBLE:
             continue
@@ -51,6 +57,9 @@ def fold_with_map(text: str) -> tuple[str, list[int]]:
                 continue
             if one in (",", "'") and previous == one == char and out and out[-1] == one and places[-1] == index - 1:
                 out[-1] = '"'  # typewriter quotes: ,,text''
+                continue
+            if apart and out and len(whole := unicodedata.normalize("NFC", out[-1] + one)) == 1:
+                out[-1] = whole  # a letter and its accent, written as two characters
                 continue
             out.append(one)
             places.append(index)
@@ -65,6 +74,8 @@ def fold(text: str) -> str:
     """Return `text` as it is compared: what `fold_with_map` gives, without the places."""
     quoted = text.replace(",,", '"').replace("''", '"')
     plain = quoted.lower().replace("`", "'") if text.isascii() else quoted.translate(_FOLDS)
+    if not text.isascii() and _apart(plain):
+        return fold_with_map(text)[0]
     return " ".join(plain.split())
 
 

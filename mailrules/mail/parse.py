@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import email
 import re
-from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.errors import CloseBoundaryNotFoundDefect
 from email.message import Message as Tree
@@ -18,6 +17,7 @@ from email.utils import parsedate_to_datetime
 import mailparser
 
 from mailrules.mail.auth import authenticate
+from mailrules.mail.caps import DEPTH_CAP, FIELD_CAP, HEADER_BYTES_CAP, HEADERS_CAP, STRUCTURED_CAP, over_cap
 from mailrules.mail.headers import decode_field, elsewhere, header_fields, only, read_from
 from mailrules.mail.html import html_to_text
 from mailrules.mail.message import Address, AuthVerdict, Message, RawMessage, TextPart
@@ -28,86 +28,15 @@ from mailrules.world import Receiver
 mailparser.core.log.disabled = True
 mailparser.utils.log.disabled = True
 
-MESSAGE_CAP = 25_000_000
-HEADERS_CAP = 1_000
-HEADER_BYTES_CAP = 1_000_000
-FIELD_CAP = 256_000
-PARTS_CAP = 500
-DEPTH_CAP = 50
-STRUCTURED_CAP = 16_384
-PARAMETERS_CAP = 100
 TEXT_CAP = 5_000_000
-WORK_CAP = 20_000_000
 
 _STRUCTURAL = ("from", "mime-version", "content-type", "content-transfer-encoding", "content-disposition")
 _EMPTY_LINE = re.compile(rb"\r?\n\r?\n")
-# why all in small letters: a pattern that begins with plain bytes is searched for many times faster than with IGNORECASE
-_NESTING = re.compile(rb"\ncontent-type[ \t]*:[ \t\r\n]{0,100}(?:multipart|message)/")
-_BOUNDARY = re.compile(rb"boundary[ \t]{0,20}=[ \t]{0,20}\"?([^\"\r\n;]{1,300})")
-_CONTENT_FIELD = re.compile(rb"\ncontent-")
-_DELIMITER = re.compile(rb"[\r\n](--[^\r\n]*)")
 _BLOCK_END = re.compile(
     r"<(?:br|/?(?:p|div|td|tr|th|li|dd|dl|ul|ol|table|tbody|body|html|h[1-6]|blockquote|center|section|pre))(?:\s[^<>]*)?/?>\s*\Z",
     re.IGNORECASE,
 )
 _META = re.compile(rb"<meta[^>]{0,200}?charset\s{0,5}=\s{0,5}[\"']?([A-Za-z0-9_:.-]{1,40})", re.IGNORECASE)
-
-
-def _over_cap(head: bytes, body: bytes, fields: Sequence[tuple[str, bytes]]) -> str:
-    """Say which cap the bytes exceed, "" for none; linear, and before any library sees them."""
-    if len(head) + len(body) > MESSAGE_CAP:
-        return "The message is larger than 25 MB."
-    if len(head) > HEADER_BYTES_CAP:
-        return "The header is larger than 1 MB."
-    if len(fields) > HEADERS_CAP:
-        return "The message has more than 1,000 header fields."
-    if any(len(value) > FIELD_CAP for _, value in fields):
-        return "A header field is larger than 256 KB."
-    content = b"\n" + head + b"\n\n" + body
-    lower = content.lower()
-    for match in _CONTENT_FIELD.finditer(lower):
-        end = match.end()
-        semicolons = 0
-        while True:
-            line_end = content.find(b"\n", end)
-            line_end = len(content) if line_end < 0 else line_end
-            semicolons += content.count(b";", end, line_end)
-            end = line_end + 1
-            if semicolons > PARAMETERS_CAP or end - match.start() > STRUCTURED_CAP:
-                return "A Content field is too long or has too many parameters."
-            if content[end : end + 1] not in (b" ", b"\t"):
-                break
-    containers = len(_NESTING.findall(lower))
-    if containers * (content.count(b"\n") + content.count(b"\r")) > WORK_CAP:
-        return "The message has too many parts for its size."
-    declared = {content[slice(*found.span(1))].strip() for found in _BOUNDARY.finditer(lower)}
-    odd = re.search(rb"boundary\*|\\", b"".join(declared) + b"\n".join(v for _, v in fields)) is not None
-    delimiters = Counter(line.rstrip() for line in _DELIMITER.findall(content))
-    parts = sum(n for line, n in delimiters.items() if line[2:] in declared or (odd and n > PARTS_CAP))
-    if parts > PARTS_CAP or containers > 2 * PARTS_CAP:
-        return "The message has more than 500 parts."
-    # why not at 50: what is a little too deep is read as far as that, and only the library's cost, a square, must not grow
-    if containers > 2 * DEPTH_CAP and _depth(content, declared) > 2 * DEPTH_CAP:
-        return "The message is nested too deeply to be read."
-    return ""
-
-
-def _depth(content: bytes, declared: Collection[bytes]) -> int:
-    """Return how many multiparts are open at once, as their delimiter lines show it; linear."""
-    opened: dict[bytes, None] = {}
-    deepest = 0
-    for line in _DELIMITER.findall(content):
-        name = line.rstrip()[2:]
-        ended = name[:-2] if name.endswith(b"--") and name[:-2] in opened else b""
-        if ended or name in opened:
-            while next(reversed(opened)) != (ended or name):
-                opened.popitem()
-            if ended:
-                opened.popitem()
-        elif name in declared:
-            opened[name] = None
-            deepest = max(deepest, len(opened))
-    return deepest
 
 
 def _sent_at(fields: Sequence[tuple[str, bytes]]) -> tuple[datetime | None, tuple[str, ...]]:
@@ -199,7 +128,8 @@ class _Walk:
             children = part.get_payload() if part.is_multipart() else None
             if part.get_content_type() == "message/rfc822":
                 if isinstance(children, list) and children and isinstance(children[0], Tree):
-                    self.attached.append(_nested(children[0], path, level + 1, self.received_at, closed=closed))
+                    inner = _unwrapped(part, children[0])
+                    self.attached.append(_nested(inner, path, level + 1, self.received_at, closed=closed))
             elif isinstance(children, list):
                 below = f"{path}." if path else ""
                 open_end = any(isinstance(d, CloseBoundaryNotFoundDefect) for d in part.defects)
@@ -248,6 +178,24 @@ def _message(
     )
 
 
+def _unwrapped(part: Tree, child: Tree) -> Tree:
+    """Return an attached message; RFC 2046 section 5.2.1 forbids base64 there, and some servers use it all the same."""
+    text = child.get_payload()
+    encoded = str(part.get("Content-Transfer-Encoding", "")).strip().lower() == "base64"
+    if not encoded or child.keys() or not isinstance(text, str):
+        return child
+    content, _ = transfer(text.encode("ascii", "replace"), "base64")
+    head, body = _halves(content)
+    fields = header_fields(head) if len(head) <= HEADER_BYTES_CAP else ()
+    return child if over_cap(head, body, fields) else email.message_from_bytes(content)
+
+
+def _halves(content: bytes) -> tuple[bytes, bytes]:
+    """Return the header and the body of a message."""
+    end = _EMPTY_LINE.search(content)
+    return (content[: end.start()], content[end.end() :]) if end else (content, b"")
+
+
 def _nested(tree: Tree, path: str, depth: int, received_at: datetime, *, closed: bool) -> Message:
     """Make the Message of a message/rfc822 part: no authentication of its own, whatever its fields claim."""
     block = b"\n".join(
@@ -278,16 +226,17 @@ def parse_message(raw: RawMessage, receiver: Receiver | None = None, signature: 
     if raw.media_type in ("text/html", "text/plain"):
         return _page(raw)
     content = raw.content
+    if b"\n" not in content:
+        content = content.replace(b"\r", b"\n")  # a file whose every line ends as on an old Mac: read in one way only
     if content.startswith(b"From "):
         content = content.partition(b"\n")[2]
     if content.startswith((b"\n", b"\r\n")):
         head, body = b"", content.lstrip(b"\r\n")
     else:
-        end = _EMPTY_LINE.search(content)
-        head, body = (content[: end.start()], content[end.end() :]) if end else (content, b"")
+        head, body = _halves(content)
     walk = _Walk(raw.received_at)
     fields = header_fields(head) if len(head) <= HEADER_BYTES_CAP else ()
-    over = _over_cap(head, body, fields)
+    over = over_cap(head, body, fields)
     if over:
         walk.defects.append(over)
         safe = head[:HEADER_BYTES_CAP]

@@ -14,7 +14,7 @@ import webencodings
 
 _NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="))
 _UNDECLARED = ("", "us-ascii", "ascii", "ansi_x3.4-1968", "utf-8", "utf8", "unknown-8bit")
-_KOREAN_CHINESE_7BIT = {"iso-2022-kr": "iso2022_kr", "hz-gb-2312": "hz"}
+_SEVEN_BIT = {"iso-2022-kr": "iso2022_kr", "hz-gb-2312": "hz", "utf-7": "utf_7"}
 _HIGH = bytes(range(0x80, 0x100))
 _HIGH_RUN = re.compile(rb"[\x80-\xff]{3}")
 _UTF8_CHARACTER = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}")
@@ -100,8 +100,8 @@ def _attempts(data: bytes, label: str) -> Iterator[str]:
     web = found.name if found else ""
     if web == "iso-2022-jp" or (b"\x1b$" in data and (name in _UNDECLARED or web in ("windows-1252", "shift_jis"))):
         yield "iso-2022-jp"
-    if name in _KOREAN_CHINESE_7BIT:
-        yield _KOREAN_CHINESE_7BIT[name]
+    if name in _SEVEN_BIT:
+        yield _SEVEN_BIT[name]
     if not codec or name in _UNDECLARED or web == "windows-1252" or web in ("replacement", "x-user-defined"):
         yield "utf-8"
     if codec and name not in _UNDECLARED and web not in ("replacement", "x-user-defined", "iso-2022-jp"):
@@ -157,7 +157,7 @@ def decode(data: bytes, label: str) -> tuple[str, tuple[str, ...]]:
         data, label = data[3:], "utf-8"
     elif data.startswith((b"\xff\xfe", b"\xfe\xff")) and label.lower() in ("", "utf-16"):
         label, data = ("utf-16le" if data[0] == 0xFF else "utf-16be"), data[2:]
-    if label and webencodings.lookup(label) is None and label.lower() not in _UNDECLARED:
+    if label and webencodings.lookup(label) is None and label.strip().lower() not in (*_UNDECLARED, *_SEVEN_BIT):
         defects.append("The character set of a part is not known.")
     text: str | None = None
     for codec in _attempts(data, label):

@@ -15,7 +15,7 @@ from mailrules.language.ast import System
 from mailrules.language.values import fold
 from mailrules.mail.headers import Fields, decode_field, header_fields, only, read_from
 from mailrules.notices.lines import subject_line
-from mailrules.notices.patterns import FORWARDED, CompiledWording, squeeze
+from mailrules.notices.patterns import BEFORE_SUBJECT, FORWARDED, CompiledWording, squeeze
 from mailrules.notices.search import Searched
 
 _WRITTEN_APART = b'"\\\r\n'
@@ -73,7 +73,7 @@ class Candidates:
         return ""
 
     def _by_subject(self, subject: str) -> str:
-        bare = FORWARDED.sub("", subject)
+        bare = BEFORE_SUBJECT.sub("", subject)
         squeezed = squeeze(fold(bare))
         if not any(title in squeezed for title in self._titles):
             return ""

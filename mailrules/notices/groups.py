@@ -14,7 +14,7 @@ from mailrules.language.values import fold
 from mailrules.mail.message import Message
 from mailrules.notices.forwards import Letter, letters
 from mailrules.notices.lines import lines_of, subject_line
-from mailrules.notices.patterns import FORWARDED
+from mailrules.notices.patterns import BEFORE_SUBJECT, FORWARDED
 from mailrules.notices.search import Searched
 from mailrules.notices.tables import Tables
 
@@ -69,14 +69,15 @@ def groups_of(message: Message) -> list[Group]:
 def _group(message: Message, here: list[Letter], *, titled: bool) -> Group:
     quoted = next((letter for letter in here if letter.quoted), None)
     subject = next((letter.subject for letter in here if letter.subject), None)
-    prefix = FORWARDED.match(message.subject)
-    if subject is None and not quoted and (titled or (prefix and message.attached)):
+    forward = FORWARDED.match(message.subject)
+    if subject is None and not quoted and (titled or (forward and message.attached)):
         about = []  # why: the subject of a forward speaks of what is forwarded, which has its own
     elif subject is not None:
-        own = FORWARDED.match(subject.text)
+        own = BEFORE_SUBJECT.match(subject.text)
         about = [subject.behind(own.end()) if own and own.end() < len(subject.text) else subject]
     else:
-        about = [subject_line(message.subject, prefix.end() if prefix else 0)]
+        before = BEFORE_SUBJECT.match(message.subject)
+        about = [subject_line(message.subject, before.end() if before else 0)]
     if quoted:
         named = _DOMAIN.search(quoted.sender)
         domain, written = (named[1].lower() if named else ""), next((x.sent for x in here if x.sent), None)

@@ -28,6 +28,13 @@ INDEXED = 3
 FORWARDED = re.compile(r"^(?:\s*(?:fwd?|fw|wg|tr|rv|i|enc|doorst|vs|vb|転送|转发|轉寄)\s*[:\uff1a]\s*)+", re.IGNORECASE)
 """Prefixes that mail programs put before the subject of a forward (en, de, fr, es, it, nl, fi, sv, ja, zh)."""
 
+BEFORE_SUBJECT = re.compile(
+    r"^(?:\s*(?:(?:fwd?|fw|wg|tr|rv|i|enc|doorst|vs|vb|転送|转发|轉寄|re|aw|sv|antw|返信|回复|回覆|答复)\s*[:\uff1a]"
+    r"|[\[(<](?:external|extern|externe|ext|caution|warning|spam|suspected spam|社外|外部|外部邮件|外部メール)[\])>]:?|\*{3,5} ?spam ?\*{3,5}))+\s*",
+    re.IGNORECASE,
+)
+"""What programs and gateways put before the words of a subject; forwards, answers, and marks of a mail from outside."""
+
 
 @dataclass(frozen=True, slots=True)
 class HoleType:

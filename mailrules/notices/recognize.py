@@ -50,6 +50,7 @@ class _Item:
     split: bool
     complete: bool
     weight: float
+    own: int = 0
     missing: Sequence[CompiledClause] = ()
     drifted: Searched | None = None
 
@@ -62,9 +63,24 @@ class _Item:
         )
 
     @property
-    def rank(self) -> tuple[bool, float, bool]:
-        """What decides between wordings: fitting wholly, by more clauses, with values that can be read."""
-        return self.complete, self.weight, self.notice.status != "unparsed"
+    def rank(self) -> tuple[bool, float, int, bool]:
+        """What decides between wordings: fitting wholly, by more clauses, more in the very place, with values that read."""
+        return self.complete, self.weight, self.own, self.notice.status != "unparsed"
+
+    def contradicts(self, other: _Item) -> bool:
+        """Whether both fit equally well and read the same, and only the wordings themselves say different things."""
+        mine, theirs = ({n.value: t.value for n, t in i.wording.wording.constants} for i in (self, other))
+        if self.wording.definition is not other.wording.definition or self.rank != other.rank:
+            return False
+        return any(mine[n] != theirs[n] for n in mine.keys() & theirs.keys()) and (
+            self.notice.fields.items() - mine.items() == other.notice.fields.items() - theirs.items()
+        )
+
+    def undecided(self, other: _Item) -> Notice:
+        """Return the notice of this item where another contradicts it: nobody can tell which holds."""
+        said = (", ".join(f"`{t.value}`" for _, t in i.wording.wording.constants) for i in (self, other))
+        reason = f"two wordings fit equally well, and say {' and '.join(said)}"
+        return replace(self.notice, status="unparsed", fields={}, reason=reason)
 
 
 def recognize(
@@ -81,6 +97,10 @@ def recognize(
         if several[section] > 1:
             numbers[section] += 1
             found[index] = replace(notice, path=f"{section}{'/' if section else '#'}notice{numbers[section]}")
+    if not message.parts and not message.attached and message.defects:
+        # why: nothing stands there because it was not looked at
+        found = [replace(n, reason=message.defects[0]) if n.status == "unparsed" else n for n in found]
+        return tuple(found) or (Notice(status="unrecognized", reason=message.defects[0]),)
     return tuple(found) or (Notice(status="unrecognized", reason="no wording fits"),)
 
 
@@ -182,7 +202,10 @@ def _items(group: Group, wordings: Wordings, systems: dict[str, System]) -> list
                 whole = item
     taken: list[_Item] = []
     for item in sorted(parted, key=lambda i: i.rank, reverse=True):
-        if len(taken) <= MAX_OBJECTS and not any(item.overlaps(other) for other in taken):
+        rival = next((other for other in taken if item.overlaps(other)), None)
+        if rival is not None and item.contradicts(rival):
+            rival.notice = rival.undecided(item)
+        elif rival is None and len(taken) <= MAX_OBJECTS:
             taken.append(item)
     # why: a wording that reads the whole says more than one that nearly fits a part of it; mere words do not
     if whole and whole.complete and not whole.wording.reads_nothing and not any(i.complete for i in taken):
@@ -307,7 +330,7 @@ class _Fits:
         whole = not nearest.missing and (titled or not subject or not wording.reads_nothing)
         weight = nearest.found + titled
         if whole:
-            return [_Item(places, self._concluded(readings), wording, split, True, weight)]
+            return [_Item(places, self._concluded(readings), wording, split, True, weight, nearest.own)]
         share = nearest.own / total if total else 0.0
         if wording.definition.refuse or wording.reads_nothing:
             return []
@@ -318,7 +341,7 @@ class _Fits:
         evidence = tuple(e for values in nearest.values.values() for e in values.values())[:20]
         notice = replace(self._blank(), reason=reason, evidence=evidence)
         missing = tuple(nearest.missing)
-        return [_Item(places, notice, wording, split, False, share + titled, missing, drifted)]
+        return [_Item(places, notice, wording, split, False, share + titled, 0, missing, drifted)]
 
     def disagreeing(self, keyed: Sequence[dict[str, Reading]]) -> list[_Item]:
         """Return the one item of parts that do not speak of the same objects."""

@@ -6,6 +6,7 @@ May not live here: reading of values, which wording wins.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
@@ -141,12 +142,19 @@ class Searched:
         if "\t" in label.text.rstrip(" ") or index + 1 == len(self.lines):
             return nothing
         under = self.lines[index + 1]
-        if under.number != label.pieces[-1][1] + 1 or under.part != label.part or len(under.text) > MAX_LINE:
+        gap = under.number - label.pieces[-1][1]
+        if not 1 <= gap <= 2 or under.part != label.part or len(under.text) > MAX_LINE:
             return nothing
         if clause.stop and clause.stop.match(self.folded[index + 1]):
             return nothing
+        # why: below an empty line any words could be a name; between two labels they are that of the upper one
+        if gap == 2 and hole.type == "text" and not self._stands_at(clause.stop, index + 2):
+            return nothing
         start = len(under.text) - len(under.text.lstrip("> \t|*_:"))
         return _trimmed(hole, under, start, len(under.text), below=True)
+
+    def _stands_at(self, label: re.Pattern[str] | None, index: int) -> bool:
+        return bool(label and index < len(self.folded) and label.match(self.folded[index]))
 
     def _beginning(self, begins: str) -> Sequence[int]:
         return self.begins.get(begins, ()) if len(begins) >= INDEXED else range(len(self.folded))
