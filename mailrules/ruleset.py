@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from mailrules.language.ast import NoticeDefinition, Problem, Rule, RulesFile, System, Text
+from mailrules.language.ast import NoticeDefinition, Problem, Rule, RulesFile, Span, System, Text
 from mailrules.language.definitions import ActionType, Definitions, FactType, Vocabulary
 from mailrules.language.index import RuleIndex
 from mailrules.language.story import Test
@@ -101,14 +101,20 @@ def load(
         problems.extend(found)
     definitions, found = check(parsed, vocabulary(people, scripts))
     templates = _template_problems(definitions.rules)
-    unreadable = {p.span for p in templates}
-    problems += [p for p in found if not (p.code == "E030" and p.span in unreadable)]
+    # why: the names in a template that cannot be read are no names
+    problems += [p for p in found if not (p.code == "E030" and any(_holds(t.span, p.span) for t in templates))]
     problems += templates
     order = {path: number for number, (path, _) in enumerate(files)}
     problems.sort(key=lambda p: (order.get(p.span.file, 0), p.span.line, p.span.column))
     if any(p.is_error for p in problems):  # first what is wrong, then what is odd
         problems = [p for p in problems if not p.code.startswith("W")]
     return RuleSet(definitions=definitions, problems=tuple(problems), sources=dict(files))
+
+
+def _holds(whole: Span, piece: Span) -> bool:
+    begin, end = (whole.line, whole.column), (whole.end_line, whole.end_column)
+    same = whole.file == piece.file
+    return same and begin <= (piece.line, piece.column) and (piece.end_line, piece.end_column) <= end
 
 
 def _template_problems(rules: tuple[Rule, ...]) -> list[Problem]:

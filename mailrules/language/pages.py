@@ -163,6 +163,13 @@ _ERRORS: dict[str, tuple[str, str, str, str]] = {
         _rule(_ON, "when trust is not bound", _TASK),
         _rule(_ON, "when trust < bound", _TASK),
     ),
+    "E019": (
+        "a sender that is no domain",
+        ("`mail from` names exact domains: what stands behind the @ of a sender. A star, an address or a part of a domain would\n"
+        "never be compared with success, and the system's mails would count as a stranger's."),
+        'system examplehub "Example Hub" {\n  mail from "*.examplehub.example"\n}\n',
+        'system examplehub "Example Hub" {\n  mail from "examplehub.example", "mail.examplehub.example"\n}\n',
+    ),
     "E020": (
         "an unknown action",
         "An action begins with `create task`, `notify`, `forward to`, `run`, `flag mail`, `mark mail`, `label mail` or `move mail to`.",

@@ -39,6 +39,7 @@ class Lets:
         self.used: set[str] = set()
         self._ready: dict[str, tuple[Expr, ...]] = {}
         self._told: set[tuple[str, Span]] = set()
+        self._endless: set[str] = set()
 
     def _say(self, code: str, span: Span, message: str, help_: str) -> None:
         if (code, span) not in self._told:
@@ -74,6 +75,7 @@ class Lets:
                         help_ = "give it a value that does not come back to it"
                         self._say("E017", let.name.span, f"`{part}` is made of itself", help_)
                         self._ready[part] = (Text(value="", span=let.span),)
+                        self._endless.add(part)
                 waiting += [p for p in parts if p not in self._ready]
 
     def _made(self, let: Let) -> tuple[Expr, ...]:
@@ -121,6 +123,8 @@ class Lets:
             return offset
         value = self.values(offset.named)
         if len(value) != 1 or not isinstance(value[0], DurationLiteral) or value[0].unit not in ("days", "weeks"):
+            if offset.named.value in self._endless:
+                return replace(offset, named=None)  # told where it is defined
             self._say(
                 "E017",
                 offset.named.span,

@@ -29,8 +29,12 @@ _FORMATS_ELSEWHERE = (
 )  # fmt: skip
 
 
+_DOMAIN = re.compile(r"(?:[\w-]+\.)+[\w-]+")
+_A_DOMAIN = 'write what stands behind the @ of the sender, such as "amazon.com"'
+
+
 def check_system(session: Session, system: ast.System) -> None:
-    """Check the name of a system, and the systems that it yields to."""
+    """Check the name of a system, its domains, and the systems that it yields to."""
     words = session.words
     if system.name.value in {*words.facts, *words.trust, *words.states}.union(
         *(f.values for f in words.facts.values())
@@ -41,6 +45,11 @@ def check_system(session: Session, system: ast.System) -> None:
             f"`{system.name.value}` is a word that conditions already know, so no system may be called so",
             f"call it `{system.name.value}_system`",
         )
+    for domain in system.domains:
+        if not _DOMAIN.fullmatch(domain.value):
+            bare = domain.value.rpartition("@")[2].strip("*./ ").lower()
+            help_ = f'write "{bare}": each domain by itself, without * and @' if _DOMAIN.fullmatch(bare) else _A_DOMAIN
+            session.say("E019", domain.span, f"`{domain.value}` is no domain, and no mail comes from it", help_)
     for name in system.yields_to:
         if name.value not in session.systems or name.value == system.name.value:
             others = set(session.systems) - {system.name.value}

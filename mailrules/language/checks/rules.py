@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from mailrules.language import ast
-from mailrules.language.ast import ActionCall, Expr, Name, Rule, Text
+from mailrules.language.ast import ActionCall, Expr, Name, Rule, Span, Text
 from mailrules.language.checks.session import Session
 from mailrules.language.checks.types import check_condition, demanded_trust, type_of_anchor
 from mailrules.language.definitions import ActionType, FactType
@@ -196,12 +196,13 @@ def _action(
     if resolved.text:
         for name in template_names(resolved.text.value):
             if name not in facts:
-                session.say("E030", resolved.text.span, f"`{name}` is no fact here", suggestion(name, facts))
+                where = _within(resolved.text, rf"\{{[{{%][^{{}}]*?(?<![\w.])({re.escape(name)})(?![\w.])")
+                session.say("E030", where, f"`{name}` is no fact here", suggestion(name, facts))
         for name in _SINGLE_BRACES.findall(resolved.text.value):
             if name in facts:
                 session.say(
                     "E030",
-                    resolved.text.span,
+                    _within(resolved.text, rf"(?<!\{{)(\{{[ \t]*{re.escape(name)}[ \t]*\}})"),
                     f"`{{{name}}}` in single braces is written out as it stands",
                     f"write {{{{ {name} }}}}",
                 )
@@ -241,12 +242,25 @@ def _resolve(session: Session, call: ActionCall) -> ActionCall | None:
     if heads[0] in _NO_WORDS:
         session.say("E020", call.words[0].span, f"a rule has no `{heads[0]}`", _NO_WORDS[heads[0]])
         return None
+    if heads[0] in session.words.facts and len(words) > 1:
+        about = f"`{heads[0]}` is a fact, and a line that begins with it does nothing"
+        session.say("E020", call.words[0].span, about, f"to go on with the condition above, write and {heads[0]} …")
+        return None
     meant = next((verb for verb, words_ in _ALIKE.items() if heads[0].lower() in words_), "")
     near = suggestion(" ".join(heads[:2]), session.words.actions)
     if meant in session.words.actions and f"`{meant}`" not in near:
         near = f"write {_example(session.words.actions[meant], replace(call, verb=meant))}"
     session.say("E020", call.words[0].span, f"no action begins with `{heads[0]}`", near)
     return None
+
+
+def _within(text: Text, pattern: str) -> Span:
+    """Return the place of what a pattern's group fits in a text; the whole text where its places cannot be counted."""
+    found, span = re.search(pattern, text.value), text.span
+    if found is None or span.end_line != span.line or span.end_column - span.column != len(text.value) + 2:
+        return span
+    begin = span.column + 1 + found.start(1)
+    return Span(span.file, span.line, begin, span.line, begin + len(found[1]))
 
 
 def _too_much(session: Session, word: Name | Text, verb: str) -> None:

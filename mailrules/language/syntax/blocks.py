@@ -266,6 +266,9 @@ class Splitter:
                 )
                 return
             near = meant(word, BLOCKS)
+            if word in ("/", "*", "<", "-", "'", "%"):
+                self.say("E001", first, f"`{word}` begins no comment here", "begin a comment with `#`")
+                return
             known = "a file holds the blocks system, notice, wording, rule and test, and lines with let or sample"
             self.say("E001", first, f"`{word}` begins no block", f"did you mean `{near}`?" if near else known)
 

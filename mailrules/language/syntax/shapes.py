@@ -102,6 +102,10 @@ _UNITS = "units are minutes, hours, days and weeks"
 PHRASES = _rows(
     (r"https?://[^\s\"]*|[\w.+-]+@[\w.-]*\w|\b[\w-]+\.eml\b", r"`\g<0>` stands without quotes", r'write "\g<0>"'),
     (r"//|/\*|<!--|^--", r"`\g<0>` begins no comment here", "begin a comment with `#`"),
+    (r"(?<=\) )because\b", "`because` stands behind one comparison, not behind a parenthesis", "move it behind the comparison inside"),
+    (r"^(\w+(?:\.\w+)?) (?:<=?|>=?)(?= )", r"a condition begins with `when` or `while`, and this line begins with `\1`", r"if it goes on with the condition above, write and \g<0> …"),
+    (r"\b(notify|forward to) (\w+) ?, ?(\w+)(?= )", r"`\1` takes one name", r"write a line for each, or a group: let team = \2, \3"),
+    (r"(?<=[a-z] )at [0-9]{1,2}:[0-9]{2}(?= ?:)", "a rung has a day and no time of day", "delete it: rungs come after `day_starts` of the account"),
     (r"==", "`==` is no word of the language", "write `is`"),
     (r"!=|<>", r"`\g<0>` is no word of the language", "write `is not`"),
     (r"&&", "`&&` is no word of the language", "write `and`"),

@@ -30,6 +30,7 @@ _WORDS_OF_CONDITIONS = (
     "matches",
     "because",
 )
+_BEFORE_A_NAME = ("of", ",", "contains", "with", "matches", "<", "<=", ">", ">=", "+", "-")
 _BEFORE_A_VALUE = ("is", "of", "not", "contains", "with", "matches", ",")
 _WORDS_OF_ACTIONS = ("due", "settle", "within", "before", "after")
 
@@ -199,9 +200,11 @@ class _Slip:
                 return self.tell(f"`{found.text[:40]}` cannot stand here", f"did you mean `{near}`?", found)
         condition = self.first.text in ("when", "while", "let")
         known = _WORDS_OF_CONDITIONS if condition else _WORDS_OF_ACTIONS if self.context == "rule" else ()
-        for token in self.row.tokens[1:]:
+        for former, token in itertools.pairwise(self.row.tokens):
             if found is not None and token.at >= found.at:
                 break
+            if former.text in _BEFORE_A_NAME:
+                continue  # why: any name may stand there, and be like a word of the language
             near = meant(token.text, known, 0.66) if token.kind == "word" else ""
             if near and token.text not in known:
                 return self.tell(f"`{token.text[:40]}` cannot stand here", f"did you mean `{near}`?", token)
