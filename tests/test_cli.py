@@ -164,3 +164,36 @@ def test_a_password_never_travels_in_the_clear_to_another_machine(folder: Path, 
     (folder / "mailrules.toml").write_text(CONFIG.replace("127.0.0.1", host), encoding="utf-8")
     code, out, err = run(folder, "poll")
     assert (code, out, "this machine only" in err) == (78, "", True)
+
+
+def in_a_shell(folder: Path, line: str) -> tuple[int, str]:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(ROOT)}
+    command = f"{sys.executable} -m mailrules {line}"
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=folder, env=environment, capture_output=True, timeout=60, check=False
+    )
+    return done.returncode, done.stderr.decode()
+
+
+def test_standard_input_that_is_closed_holds_nothing(tmp_path: Path) -> None:
+    assert in_a_shell(tmp_path, "read - <&-") == (0, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+def test_output_to_a_full_disk_is_to_be_tried_again_and_no_bug(tmp_path: Path) -> None:
+    (tmp_path / "mail.eml").write_bytes(notice("plain")[0])
+    code, said = in_a_shell(tmp_path, "read --json mail.eml > /dev/full")
+    assert code == 75
+    assert said.startswith("mailrules: there is no room to write") and "\n  help: make room" in said
+
+
+def test_a_code_that_does_not_exist_is_told_with_those_that_do(tmp_path: Path) -> None:
+    code, out, err = run(tmp_path, "explain", "e099")
+    assert (code, out) == (2, "")
+    assert "no problem has the code e099" in err and "E013" in err
+
+
+def test_a_message_over_a_limit_says_so_instead_of_what_it_lacks(tmp_path: Path) -> None:
+    (tmp_path / "large.eml").write_bytes(notice("plain")[0] + b"x" * 25_000_000)
+    (row,) = listed(tmp_path, "read", "large.eml")
+    assert (row["status"], row["reason"], row["fields"]) == ("unparsed", "The message is larger than 25 MB.", {})

@@ -6,6 +6,7 @@ May not live here: decisions; anything a test would need a terminal for. The onl
 
 from __future__ import annotations
 
+import errno
 import gc
 import logging
 import os
@@ -14,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from mailrules.errors import EXIT_BUG, MailrulesError
+from mailrules.errors import EXIT_BUG, MailrulesError, TemporaryError
 from mailrules.redact import Redacting
 
 
@@ -25,6 +26,8 @@ def main() -> NoReturn:
         for name in ("stdout", "stderr"):
             if getattr(sys, name) is None:  # cron's `>&-`: there is nobody to tell, and the work is done all the same
                 setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - it stays open to the end
+        if sys.stdin is None:  # `<&-`: nothing stands there to be read
+            sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 - it stays open to the end
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
@@ -52,6 +55,13 @@ def main() -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            os.dup2(
+                os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+            )  # what is left of the output would fail again
+            full = f"there is no room to write: {error.strerror}"
+            tell(TemporaryError(full, help="make room on the disk that is written to, and run it again"))
+            sys.exit(TemporaryError.exit_code)
         if os.environ.get("MAILRULES_DEBUG"):
             raise
         from mailrules.cli.output import safe

@@ -50,7 +50,8 @@ def write_out(target: str | None, text: str, what: str, *, csv: bool) -> None:
     try:
         Path(target).write_bytes(content)
     except OSError as error:
-        raise UsageError(f"{target} cannot be written: {error.strerror or error}") from error
+        why = error.strerror or error
+        raise UsageError(f"{target} cannot be written: {why}", help="check its folder and your rights there") from error
     typer.echo(f"{what} written to {target}")
 
 
@@ -85,7 +86,8 @@ def _text(source: str) -> str:
             with Path(source).open("rb") as file:
                 content = file.read(LARGEST + 1)
     except OSError as error:
-        raise UsageError(f"{source} cannot be read: {error.strerror or error}") from error
+        why = error.strerror or error
+        raise UsageError(f"{source} cannot be read: {why}", help="check the path; `-` is standard input") from error
     if len(content) > LARGEST:
         raise UsageError(f"{source} is larger than {LARGEST // 1024 // 1024} MB")
     try:

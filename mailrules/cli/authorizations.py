@@ -85,7 +85,7 @@ def add_authorization(
         if isinstance(number, Unreadable):
             raise UsageError(f"--developer-id: {number.why}")
         if region not in (None, "na", "eu", "fe"):
-            raise UsageError(f"--region is na, eu or fe, not {region}")
+            raise UsageError(f"`{region}` is no region", help="--region is na, eu or fe")
         name, until = normalize(developer), day("--expires", expires)
         if not name:
             raise UsageError("--developer: nothing stands there")
@@ -160,7 +160,7 @@ def snooze_authorization(
     from mailrules.spine.acts import let_sleep
 
     if [until is not None, days is not None, off].count(True) != 1:
-        raise UsageError("one of --until, --days and --off says how long")
+        raise UsageError("it is not said how long", help="write one of --until YYYY-MM-DD, --days N and --off")
     with opened(config) as it:
         subject = let_sleep(it, authorization, until=day("--until", until), days=days)
         passed = subject.snoozed and subject.expires and subject.expires <= subject.snoozed

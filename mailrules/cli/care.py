@@ -127,7 +127,10 @@ def forget(
     from mailrules.spine import forgetting
 
     if (what is None) == (person is None):
-        raise UsageError("name either a message or an authorization, or --person ADDRESS")
+        raise UsageError(
+            "what is to be forgotten is not named",
+            help="name a message or an authorization, or write --person ADDRESS",
+        )
     with opened(config) as it, it.store.exclusive() as mine:
         if not mine:
             typer.echo("a poll is at work; try again when it is done")

@@ -6,6 +6,7 @@ May not live here: judging (whynot.py); anything that is only true of a poll.
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
@@ -63,6 +64,8 @@ def explain(
         )
         typer.echo(f"{what.upper()}: {page.title}\n\n{page.text}{examples}")
         return
+    if re.fullmatch(r"[ENW][0-9]{3}", what.upper()) and not Path(what).exists():
+        raise UsageError(f"no problem has the code {what}", help=f"the codes are {', '.join(sorted(CODES))}")
     scene = _scene(config, rule, as_json=as_json)
     if what == "-" or Path(what).exists():
         from mailrules.sources.files import documents

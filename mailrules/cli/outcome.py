@@ -98,4 +98,7 @@ def write_private(path: Path, text: str) -> None:
                 Path(name).unlink()
             raise
     except OSError as error:
-        raise TemporaryError(f"{path} cannot be written: {error.strerror or error}") from error
+        why = error.strerror or error
+        raise TemporaryError(
+            f"{path} cannot be written: {why}", help="check its folder and your rights there"
+        ) from error

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mailrules.cli.files import reading_as_a_poll
+from mailrules.cli.files import reading_as_a_poll, text_of
 from mailrules.cli.options import AccountName, AsJson, ConfigPath
 from mailrules.cli.output import json_line, safe
 from mailrules.cli.polling import Asked, poll_once
@@ -95,19 +95,12 @@ def rules_to_read_with(config: str | None, rule_files: list[str]) -> tuple[RuleS
         if config or Path(configuration.FILE).is_file():
             raise
     files = live.rule_texts(loaded) if loaded else list(shipped_rules())
-    files += [(path, _text(path)) for path in rule_files]
+    files += [(path, text_of(path)) for path in rule_files]
     rules = live.load_rules(files, loaded)
     error = rules.errors and live.why_not_live(rules, Path(), files)
     if error:
         raise error
     return rules, loaded
-
-
-def _text(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from error
 
 
 def _dated(documents: Iterable[RawMessage]) -> Iterator[RawMessage]:
