@@ -66,6 +66,10 @@ def test_one_leading_from_line_makes_one_message_with_the_plain_name(tmp_path):
         ("p.txt", b"From Monday on\nit is prose", "text/plain"),
         ("p.txt", MAIL, "message/rfc822"),
         ("p.eml", b"", "message/rfc822"),
+        ("p.md", b"# Inbox\n\nDeveloper ID: 123", "text/plain"),
+        ("p", b"Developer ID: 123\n\nAccess expires", "text/plain"),
+        ("p", MAIL, "message/rfc822"),
+        ("p", b"a line that is no field\n" + MAIL, "message/rfc822"),
     ],
 )
 def test_the_kind_is_told_by_the_name_and_the_first_lines(tmp_path, name, content, kind):
@@ -77,7 +81,9 @@ def test_the_kind_is_told_by_the_name_and_the_first_lines(tmp_path, name, conten
 
 def test_a_dash_reads_standard_input():
     [raw] = read("-", MAIL)
-    assert (raw.source, raw.content) == ("-", MAIL)
+    assert (raw.source, raw.content, raw.media_type) == ("-", MAIL, "message/rfc822")
+    [raw] = read("-", b"ACTION REQUIRED\n\nDeveloper ID: 123\n")
+    assert raw.media_type == "text/plain"
 
 
 def test_a_path_that_is_not_there_is_said_in_one_sentence(tmp_path):

@@ -142,11 +142,19 @@ def test_deep_nesting_is_a_problem_and_not_a_crash(line: str) -> None:
 
 
 def test_the_underline_stands_below_wide_characters() -> None:
+    text = rule("on authorization_expiring", 'create task "Renew" "更新 one more"')
+    (problem,) = loaded(text).errors
+    line, marks = render_problem(problem, text).split("\n")[3:5]
+    assert line.endswith('create task "Renew" "更新 one more"')
+    assert marks.count("^") == len('"更新 one more"') + 2
+
+
+def test_a_name_in_a_template_is_underlined_and_not_the_whole_text() -> None:
     text = rule("on authorization_expiring", 'create task "更新 {{ developr }}"')
     (problem,) = loaded(text).errors
     line, marks = render_problem(problem, text).split("\n")[3:5]
-    assert line.endswith('create task "更新 {{ developr }}"')
-    assert marks.count("^") == len('"更新 {{ developr }}"') + 2
+    assert marks.count("^") == len("developr")
+    assert marks.index("^") == line.index("developr") + 2
 
 
 def test_text_before_the_mistake_counts_two_columns_for_a_wide_character() -> None:

@@ -28,6 +28,7 @@ _NAMED_FIELD = re.compile(
     rb"^(?:From|To|Subject|Date|Message-ID|MIME-Version|Received|Return-Path|Delivered-To)[ \t]*:",
     re.IGNORECASE | re.MULTILINE,
 )
+_TEXTS = (".txt", ".text", ".md", ".markdown")
 _EPOCH = datetime.fromtimestamp(0, tz=UTC)
 LONGEST_LINE = 1_000_000
 
@@ -94,15 +95,19 @@ def _split(source: str, stream: BinaryIO, received: datetime, suffix: str) -> It
     if not first.startswith(b"From "):
         content = first + stream.read()
         kind = "message/rfc822"
-        if suffix == ".txt" and not _begins_with_fields(content):
+        if suffix in _TEXTS and not _begins_with_fields(content):
             kind = "text/plain"
         elif (
             suffix == "" and source == "-" and content[:200].lstrip().lower().startswith((b"<!doctype html", b"<html"))
         ):
             kind = "text/html"
+        elif suffix == "" and not _NAMED_FIELD.search(content[:65_536]):
+            # why so strict: a text that somebody hands in is believed, and no mail may pass for one by a broken header;
+            # whatever came through a server has such a field
+            kind = "text/plain"
         yield RawMessage(source=source, content=content, received_at=received, media_type=kind)
         return
-    if suffix == ".txt" and not _FROM_LINE.match(first):
+    if suffix in _TEXTS and not _FROM_LINE.match(first):
         yield RawMessage(source=source, content=first + stream.read(), received_at=received, media_type="text/plain")
         return
     held: bytes | None = None  # one message is named by its path alone: so the first waits for a second
