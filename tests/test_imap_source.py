@@ -279,6 +279,9 @@ BREAKS = {
     "bye": b"* BYE Connection closed. 14\r\n",
     "short literal": b"* 1 FETCH (UID 1 BODY[]<0> {2}\r\nM01)\r\n",
     "endless literal": b"* 1 FETCH (UID 1 BODY[]<0> {999999999999999}\r\nM",
+    "a literal that nobody asked for": b"* 1 FETCH (UID 1 BODY[]<0> {70000000}\r\nM",
+    "a line without an end": b"x" * 1_100_000,
+    "no end of answers": b"* OK\r\n" * 250_000,
 }
 
 

@@ -16,10 +16,11 @@ from pathlib import Path
 import pytest
 
 from mailrules.errors import AuthError, ConfigError, TemporaryError
+from mailrules.redact import remember
 from mailrules.sources import providers
 from mailrules.sources.faults import Refused, Throttled
 from mailrules.sources.imap import ImapSession, ImapSettings
-from mailrules.sources.imap_types import members
+from mailrules.sources.imap_types import UNKNOWN_UIDNEXT, members
 from tests.servers import certificate
 
 CAPABILITY = b"IMAP4rev1 AUTH=PLAIN AUTH=XOAUTH2 AUTH=OAUTHBEARER SASL-IR ID"
@@ -89,7 +90,7 @@ class Script:
         self.tag = tag
         found = next((a for begin, a in self.answers.items() if rest.upper().startswith(begin)), b"")
         data = found(rest) if callable(found) else found
-        if b"+ " not in data[:2]:
+        if not data.startswith(b"+"):
             data = data.replace(b"@", tag) if b"@" in data else data + tag + b" OK done\r\n"
         sock.sendall(data)
 
@@ -357,6 +358,43 @@ def test_what_a_server_says_of_a_token_is_told_and_the_token_is_sent_once(auth, 
     assert "mailrules account login main" in caught.value.help
     assert "\x1b" not in str(caught.value)
     assert server.replies == [b"\1" if auth == "oauthbearer" else b""]
+
+
+def test_a_server_that_tells_the_password_back_is_not_quoted_with_it():
+    server = Script({b"AUTHENTICATE": lambda line: b"@ NO no such luck, open-sesame-1 " + line.split()[-1] + b"\r\n"})
+    remember("open-sesame-1")
+    with server.running() as port, pytest.raises(Refused) as caught:  # noqa: SIM117
+        with ImapSession(session(port)._settings, lambda: "open-sesame-1"):
+            pass
+    assert "no such luck" in str(caught.value)
+    assert "sesame" not in str(caught.value)
+    assert base64.b64encode(b"\0s@firm.example\0open-sesame-1").decode() not in str(caught.value)
+
+
+@pytest.mark.parametrize("invitation", [b"+\r\n", b"+ \r\n", b"+ Ready when you are\r\n"])
+def test_an_invitation_to_sign_in_is_taken_whatever_stands_in_it(invitation):
+    server = Script({b"AUTHENTICATE": invitation}, b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] hello\r\n")
+    with server.running() as port, pytest.raises(Refused), session(port):
+        pass
+    assert server.replies == [b"\0s@firm.example\0proof"]
+
+
+@pytest.mark.parametrize("words", [b"[CAPABILITY IMAP4rev1 AUTH=PLAIN] you are in", b"you are in"])
+def test_a_tunnel_that_has_signed_in_is_not_asked_to_again(words):
+    server = Script({b"CAPABILITY": b"* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\n"}, b"* PREAUTH " + words + b"\r\n")
+    with server.running() as port, session(port) as it:
+        assert it.states(["INBOX"])["INBOX"].exists == 3
+        assert it.login_method == "PREAUTH"
+    assert not any(line.startswith((b"AUTHENTICATE", b"LOGIN")) for line in server.lines)
+
+
+def test_numbers_that_cannot_be_are_no_numbers():
+    huge = b"9" * 30
+    told = b"* STATUS INBOX (MESSAGES %s UIDNEXT %s UIDVALIDITY %s)\r\n" % (huge, huge, huge)
+    server = Script({b"STATUS": told})
+    with server.running() as port, session(port) as it:
+        state = it.states(["INBOX"])["INBOX"]
+    assert (state.exists, state.uidnext, state.uidvalidity) == (0, UNKNOWN_UIDNEXT, 0)
 
 
 FORMS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -269,11 +270,16 @@ def one() -> Iterator[ManyAccounts]:
         server.stop()
 
 
-def command(path: Path, *words: str, **more: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+@contextlib.contextmanager
+def command(path: Path, *words: str, **more: str) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
         [sys.executable, "-m", "mailrules", "poll", *words, "--config", str(path)], cwd=path.parent, text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT), **more}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+    ) as process:  # fmt: skip
+        try:
+            yield process
+        finally:
+            process.kill()  # a watch that a failed test leaves behind would be waited for
 
 
 def until(what: Any, seconds: float = 60, pause: float = 0.1) -> None:
@@ -363,5 +369,11 @@ def test_the_service_manager_is_told_only_where_it_asked(monkeypatch: pytest.Mon
     systemd.notify("READY=1")
     monkeypatch.setenv("WATCHDOG_USEC", "30000000")
     assert systemd.watchdog() == 30
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as deaf:
+        deaf.bind(str(tmp_path / "deaf"))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "deaf"))
+        for _ in range(3_000):  # more than any queue holds
+            systemd.notify("WATCHDOG=1")
+        assert deaf.recv(100) == b"WATCHDOG=1"
     monkeypatch.setenv("WATCHDOG_PID", "1")
     assert systemd.watchdog() is None

@@ -12,6 +12,7 @@ import socket
 import ssl
 
 from mailrules.errors import AuthError, ConfigError, MailrulesError, TemporaryError
+from mailrules.redact import redacted
 
 # RFC 5530 response codes, and the words of servers that send none (Exchange, Gmail, Yahoo, 163.com).
 _PASSING = re.compile(
@@ -68,11 +69,11 @@ def absent(words: str) -> bool:
 
 
 def words_of(error: BaseException) -> str:
-    """Return what the server said, as one short line without control characters."""
+    """Return what the server said, as one short line without control characters and without the secret it may echo."""
     text = _COMMAND.sub("", str(error)) or type(error).__name__
     quoted = re.search(r"""b(['"])(.*)\1""", text, re.DOTALL)  # imaplib puts the repr of bytes into its messages
     text = quoted.group(2) if quoted else text
-    return "".join(c if c.isprintable() else " " for c in text)[:300].strip()
+    return redacted("".join(c if c.isprintable() else " " for c in text))[:300].strip()
 
 
 def fault(place: str, doing: str, error: BaseException, *, tls: str, login: bool = False) -> MailrulesError:

@@ -19,6 +19,7 @@ from imapclient.response_parser import gen_parsed_response, parse_response
 
 from mailrules import __version__
 from mailrules.errors import AuthError, ConfigError, TemporaryError
+from mailrules.redact import redacted
 from mailrules.sasl import MECHANISMS, Exchange
 from mailrules.sources.faults import Refused, passing, words_of
 from mailrules.sources.imap_types import ImapSettings
@@ -144,6 +145,9 @@ class Connection(Guarded):
 
     def _login(self) -> None:
         client, offered, settings = self._open(), set(self.capabilities), self._settings
+        if client.wire.state == "AUTH":  # why: a tunnel has signed in for us; over the network only TLS comes this far
+            self.login_method = "PREAUTH"
+            return
         user, secret = self._clean(settings.user, "`user`"), self._clean(self._secret(), "the secret")
         mechanism = MECHANISMS.get(settings.auth, "PLAIN")
         exchange = Exchange(mechanism, user, secret, settings.host, settings.port)
@@ -171,8 +175,8 @@ class Connection(Guarded):
                 if not exchange.refusal or passing(words_of(error)):
                     raise
                 raise Refused(
-                    f"{self._place}: the server refused the access token: {exchange.refusal}",
-                    said=exchange.refusal,
+                    f"{self._place}: the server refused the access token: {redacted(exchange.refusal)}",
+                    said=redacted(exchange.refusal),
                     help=f"sign in again (`mailrules account login {settings.account}`), or see what `token` names",
                 ) from error
 

@@ -25,6 +25,8 @@ from mailrules.sources.imap_types import UNKNOWN_UIDNEXT, ImapSettings, MailboxS
 
 LARGEST = 2**63
 """From here on a number is none that a server may name (RFC 7162, section 7), nor that the store could keep."""
+MOST_ANSWERS = 200_000
+SLACK = 1_000_000
 _NAMED = re.compile(rb"\* (?:[0-9]+ )?[A-Z-]*[a-z]+(?![^ ])")
 SLOWEST = 5_000
 """Bytes a second: a command may take the time of one read, and the time that its answer takes at this speed."""
@@ -144,19 +146,36 @@ class Wire(imaplib.IMAP4):
 
         And write the name of an answer in capitals: imaplib knows no other, and it may be in any letters (RFC 9051, 9).
         """
-        line: bytes = super()._get_line()  # type: ignore[misc]
+        try:
+            line: bytes = super()._get_line()  # type: ignore[misc]
+        except self.abort:
+            raise
+        except self.error as error:  # why: after half a line nothing that follows is where it seems to be
+            raise self.abort(str(error)) from error
         mine: Any = self.tagpre  # typeshed calls it a str
         named = _NAMED.match(line)
         if named:
             line = named[0].upper() + line[named.end() :]
         return line + b" " if line.startswith(mine) and line.endswith((b" OK", b" NO", b" BAD")) else line
 
+    def _append_untagged(self, typ: str, dat: Any) -> None:
+        """Keep an answer, as long as there are no more of its kind than anything that we ask for has."""
+        super()._append_untagged(typ, dat)  # type: ignore[misc]
+        if len(self.untagged_responses[typ]) > MOST_ANSWERS:
+            raise self.abort(f"more than {MOST_ANSWERS} answers {typ} to one command")
+
+    def read(self, size: int) -> bytes:
+        """Read a literal; what is larger than any that we ask for would only fill the memory."""
+        if size > self._settings.max_message + SLACK:
+            raise self.abort(f"{size} bytes were announced, which nobody asked for")
+        return super().read(size)
+
     def sign_in(self, exchange: Exchange, *, at_once: bool) -> None:
         """AUTHENTICATE, with the first answer in the same line where the server takes it (RFC 4959)."""
         words = [exchange.mechanism]
         if at_once:
             words.append(base64.b64encode(exchange.answer(b"")).decode())
-        self.literal = imaplib._Authenticator(exchange.answer).process  # type: ignore[assignment]  # noqa: SLF001
+        self.literal = _Answering(exchange).process  # type: ignore[assignment]  # why a method: imaplib takes no function
         kind, data = self._simple_command("AUTHENTICATE", *words)
         if kind != "OK":
             raise self.error(str(data[-1]))
@@ -178,6 +197,20 @@ class Wire(imaplib.IMAP4):
     def leave(self) -> None:
         """Say good-bye and go: what the server answers to it changes nothing."""
         self.send(self._new_tag() + b" LOGOUT\r\n")
+
+
+class _Answering:
+    """An exchange in base64, as it is on the wire."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    def process(self, said: bytes | None) -> bytes:
+        try:
+            challenge = base64.b64decode(said or b"")
+        except ValueError:  # some write words where base64 of nothing belongs
+            challenge = said or b""
+        return base64.b64encode(self._exchange.answer(challenge))
 
 
 class Guarded:

@@ -18,6 +18,7 @@ def notify(state: str) -> None:
         return
     address = "\0" + place[1:] if place.startswith("@") else place
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.setblocking(False)  # why: who does not read what he asked for must not hold up the mail
         sock.sendto(state.encode(), address)
 
 
