@@ -224,13 +224,13 @@ def test_a_renumbered_mailbox_is_not_touched_by_old_numbers(shop: ManyAccounts, 
     with Store.open(settings.store, now=NOW.isoformat()) as store:
         first = next(m for m in store.messages() if "ACTION" in m.subject)
         (place,) = store.places("shop", first.digest)
-        from mailrules.spine.drain import _changes
+        from mailrules.spine.reaching import changing
 
         claim = claim_of("flag_mail", "", first.digest)
         renumbered = MessageKey(account="shop", mailbox="INBOX", uidvalidity=place.uidvalidity + 1, uid=place.uid)
         services = Services(
             smtp=None, content=store.content, sender="", own_id="", places=lambda _a, _d: [renumbered],
-            sessions=lambda name: _changes(settings, name),
+            sessions=lambda name: changing(settings, store, lambda: NOW, name),
         )  # fmt: skip
         outcome = perform([claim], services, NOW.isoformat())
     assert (outcome.result, outcome.why) == ("done", "it is not on the server any more")
@@ -247,9 +247,13 @@ def test_a_move_that_was_cut_after_its_copy_makes_no_second_copy(shop: ManyAccou
         other.select_folder("INBOX")
         (uid,) = other.search(["SUBJECT", "expire in 30 days"])
         other.copy([uid], "Done")
-    from mailrules.spine.drain import _changes
+    from mailrules.spine.reaching import changing
 
-    with _changes(config.load(str(path)), "shop") as session:
+    settings = config.load(str(path))
+    with (
+        Store.open(settings.store, now=NOW.isoformat()) as store,
+        changing(settings, store, lambda: NOW, "shop") as session,
+    ):
         session.select("INBOX")
         session.move(uid, "Done", again=True)
     assert len(mailbox(shop, "Done")) == 1

@@ -20,6 +20,7 @@ from mailrules.redact import remember
 from mailrules.sources import providers
 from mailrules.sources.faults import Refused, Throttled
 from mailrules.sources.imap import ImapSession, ImapSettings
+from mailrules.sources.imap_change import Changes
 from mailrules.sources.imap_types import UNKNOWN_UIDNEXT, members
 from tests.servers import certificate
 
@@ -281,6 +282,18 @@ def test_icloud_which_gives_nothing_for_rfc822_is_asked_for_body():
         it.examine("INBOX")
         assert dict(it.bodies([1])) == {1: b"M01"}
     assert not any(b" RFC822 " in line or b"(RFC822" in line for line in server.lines)
+
+
+def test_a_label_of_gmails_is_added_and_nothing_else_is_changed():
+    greeting = b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR X-GM-EXT-1] hello\r\n"
+    server = Script({b"SELECT": STATE, b"UID FETCH": b"* 1 FETCH (UID 1 FLAGS ())\r\n"}, greeting)
+    with server.running() as port, Changes(session(port, "gmail")._settings, lambda: "proof") as it:
+        assert it.select("INBOX") == 7
+        assert it.has(1)
+        assert not it.has(2)
+        it.label(1, "To renew")
+    changing = [line for line in server.lines if line.startswith(b"UID STORE")]
+    assert changing == [b'UID STORE 1 +X-GM-LABELS.SILENT ("To renew")']
 
 
 def test_gmail_that_gives_no_text_when_it_throttles_gave_nothing():

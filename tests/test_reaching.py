@@ -12,11 +12,11 @@ import imapclient
 import pytest
 
 from mailrules import app
-from mailrules.errors import EXIT_AUTH, EXIT_DONE, EXIT_TEMPORARY
+from mailrules.errors import EXIT_AUTH, EXIT_DONE, EXIT_TEMPORARY, TemporaryError
 from mailrules.sources import providers
 from mailrules.sources.faults import Refused
 from mailrules.spine.pool import alone
-from mailrules.spine.reaching import Patience, conditions
+from mailrules.spine.reaching import Patience, changing, conditions
 from mailrules.store import Store
 from tests.house import EXPIRES, NOW, mail, settled
 from tests.servers import Dovecot, dovecot_available
@@ -117,6 +117,28 @@ def test_a_throttled_account_is_not_connected_to_before_the_time_that_the_server
         assert "not asked before 2024-03-25 09:04 UTC" in str(report.error)
         assert codes(house, NOW + 5 * MINUTE) == [EXIT_TEMPORARY]
         assert server.connections == 2
+
+
+def test_a_throttled_account_is_not_connected_to_for_what_a_rule_does_to_mail_either(house):
+    house.change("my.rules", 'create task "Renew {{ developer }}"', "flag mail")
+    words = b"@ BAD Request is throttled. Suggested Backoff Time: 299910 milliseconds\r\n"
+    with only(house, Script({b"EXAMINE": words, b"STATUS": b"@ BAD later\r\n"})) as throttled:
+        codes(house, NOW)
+        with Store.open(house.config.store, now=NOW.isoformat()) as store:
+            for moment in (NOW, NOW + 4 * MINUTE):
+                with pytest.raises(TemporaryError, match="not asked before"), changing(house.config, store, lambda m=moment: m, "shop"):  # fmt: skip
+                    pass
+            with changing(house.config, store, lambda: NOW + 5 * MINUTE, "shop"):
+                pass
+        assert throttled.connections == 2
+
+
+def test_a_refused_login_for_what_a_rule_does_to_mail_counts_as_one(house):
+    with only(house, Script({b"AUTHENTICATE": b"@ NO [AUTHENTICATIONFAILED] no\r\n"})) as server:
+        with Store.open(house.config.store, now=NOW.isoformat()) as store, pytest.raises(Refused), changing(house.config, store, lambda: NOW, "shop"):  # fmt: skip
+            pass
+        assert codes(house, NOW + MINUTE) == [EXIT_AUTH]
+        assert server.connections == 1
 
 
 def test_a_clock_that_was_set_back_holds_no_account_for_years(house):

@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Protocol
 
 from mailrules.effects import Effect, Outcome
-from mailrules.errors import TemporaryError
+from mailrules.errors import AuthError, TemporaryError
 from mailrules.mail.message import MessageKey
 
 FLAGGED = "\\Flagged"
@@ -58,7 +58,10 @@ def change(effect: Effect, attempt: int, places: Places, sessions: Sessions) -> 
                     if validity and key.uidvalidity == validity and session.has(key.uid):
                         _change(session, effect, key.uid, again=attempt > 1)
                         changed.append(f"message {key.uid} of {mailbox}")
-    except TemporaryError as error:
+    except (
+        TemporaryError,
+        AuthError,
+    ) as error:  # why both: with a new password it is done without being asked for again
         return Outcome(result="retry", why=str(error))
     return Outcome(result="done", why=", ".join(changed) or "it is not on the server any more")
 

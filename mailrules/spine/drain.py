@@ -18,13 +18,13 @@ from mailrules.errors import UsageError
 from mailrules.secret import COMMANDS
 from mailrules.spine.breaker import DAY, HOUR, held
 from mailrules.spine.intake import Clock
+from mailrules.spine.reaching import changing
 from mailrules.spine.sending import chat_urls, smtp_settings
 from mailrules.store import Claim, Store
 from mailrules.world import AccountFacts
 
 if TYPE_CHECKING:
     from mailrules.ledger import Ledger, Observed
-    from mailrules.sources.imap_change import Changes
 
 _EXPIRES = re.compile(r"^expires: ([0-9]{4}-[0-9]{2}-[0-9]{2})\s*$", re.MULTILINE)
 """What a script that verifies may print on a line of its own."""
@@ -38,7 +38,7 @@ def drain(
 
     services = Services(
         smtp=smtp_settings(config), chats=chat_urls(config), content=store.content, places=store.places,
-        sessions=partial(_changes, config), own_id=store.own_id(), sender=config.smtp.sender if config.smtp else "", language=lambda name: _language(config, name),
+        sessions=partial(changing, config, store, clock), own_id=store.own_id(), sender=config.smtp.sender if config.smtp else "", language=lambda name: _language(config, name),
     )  # fmt: skip
     performed: list[tuple[str, str, str]] = []
     store.abandoned()
@@ -60,15 +60,6 @@ def drain(
 def _language(config: Config, account: str) -> str:
     facts = config.world.accounts.get(account)
     return facts.language if facts else config.language
-
-
-def _changes(config: Config, account: str) -> Changes:
-    """Return a connection to an account that may change its messages."""
-    from mailrules.sources.imap_change import Changes
-    from mailrules.spine.reaching import imap_settings, proof
-
-    reached = config.account(account)
-    return Changes(imap_settings(config, reached), proof(config, reached))
 
 
 def _claimed(config: Config, store: Store, now: datetime, only: Collection[str] | None) -> list[Claim]:

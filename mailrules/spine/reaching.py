@@ -10,19 +10,22 @@ What is remembered lies in the store, so that it holds for the next process too:
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from mailrules.config import Account, Config
 from mailrules.errors import AuthError, TemporaryError
 from mailrules.secret import secret
 from mailrules.sources.faults import Refused, Throttled
 from mailrules.sources.imap import ImapSession, ImapSettings
-from mailrules.spine.pool import away
+from mailrules.spine.pool import alone, away
 from mailrules.store import Store
+
+if TYPE_CHECKING:
+    from mailrules.sources.imap_change import Changes
 
 S = TypeVar("S", bound=ImapSession)
 
@@ -95,6 +98,25 @@ async def reached(
         session.__exit__(None, None, None)
     except (Refused, Throttled) as error:
         await patience.note(error, now())
+        raise
+    finally:
+        patience.spend(session.received, now())
+
+
+@contextmanager
+def changing(config: Config, store: Store, now: Callable[[], datetime], name: str) -> Iterator[Changes]:
+    """Connect to an account to change its messages, under the same rules as to read them."""
+    from mailrules.sources.imap_change import Changes
+
+    account = config.account(name)
+    patience = Patience(config, store, account)
+    alone(patience.hold(now()))
+    session = session_of(config, account, Changes, now=now())
+    try:
+        with session:
+            yield session
+    except (Refused, Throttled) as error:
+        alone(patience.note(error, now()))
         raise
     finally:
         patience.spend(session.received, now())

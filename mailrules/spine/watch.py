@@ -192,6 +192,9 @@ class Watch:
         """Listen to one mailbox for ever; a server that has no IDLE is polled only."""
         times, pause = self.times, self.times.first_pause
         while not self._stopped.is_set():
+            if self._due[post.account].failed:  # why: how long it is left alone is known to its polls (reaching.py)
+                self._stopped.wait(jittered(times.first_pause))
+                continue
             begun = time.monotonic()
             try:
                 with post.connect() as session:
