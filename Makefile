@@ -1,5 +1,5 @@
 # A thin front for run.py, which needs no make.
-.PHONY: setup test lint demo ci torture torture-full corpus mutation coverage mutate-mail backlog lock
+.PHONY: setup test lint demo ci torture torture-full corpus mutation coverage mutate-mail backlog accounts lock
 setup test lint demo:
 	python3 run.py $@
 ci:
@@ -23,6 +23,8 @@ mutate-mail:
 	MAILRULES_SECONDS=300 .venv/bin/python -m pytest -q -s -m torture tests/test_mutated_mail.py
 backlog:
 	MAILRULES_BACKLOG=100000 MAILRULES_KILL_AFTER=30 .venv/bin/python -m pytest -q -s -m torture tests/test_backlog.py
+accounts:
+	.venv/bin/python -m pytest -q -s -m torture tests/test_pool.py
 lock:
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -q -o requirements.lock
 	uv pip compile pyproject.toml --group dev --all-extras -c requirements.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -q -o requirements-dev.lock

@@ -24,7 +24,7 @@ from mailrules.errors import MailrulesError, TemporaryError
 from mailrules.sources.imap import ImapSettings
 from mailrules.sources.imap_idle import Listener
 from mailrules.spine import systemd
-from mailrules.spine.watch import Post, Times, Watch
+from mailrules.spine.watch import FREE, Post, Times, Watch
 from mailrules.store import Store
 from tests.idling import TROUBLES, IdleServer
 from tests.many import ManyAccounts, configured, notice_of
@@ -245,6 +245,27 @@ def test_hundreds_of_reconnections_leave_no_open_file_and_no_thread() -> None:
         until(lambda: threading.active_count() <= threads + 2, 10)
 
 
+def test_only_so_many_accounts_are_listened_to_that_polls_can_open_files_and_all_are_polled() -> None:
+    resource = pytest.importorskip("resource", reason="this system has no limit of open files")
+    tried: list[int] = []
+
+    def connecting(number: int) -> Post:
+        def connect() -> Listener:
+            tried.append(number)
+            raise TemporaryError("closed")
+
+        return Post(account=f"shop{number}", mailbox="INBOX", connect=connect)
+
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FREE + 3, before[1]))
+    try:
+        with Watch(map(connecting, range(8)), Times(first_pause=0.01, longest_pause=0.01)) as lookout:
+            until(lambda: {*tried} == {0, 1, 2}, pause=0.01)
+            assert lookout.wait() == [f"shop{n}" for n in range(8)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
 def test_an_account_whose_polls_fail_is_not_connected_to_behind_their_backs() -> None:
     tries = 0
 
@@ -263,6 +284,17 @@ def test_an_account_whose_polls_fail_is_not_connected_to_behind_their_backs() ->
         assert tries == before
         lookout.polled({"shop": None})
         until(lambda: tries > before, pause=0.01)
+
+
+@pytest.mark.parametrize(("whole", "pause"), [(True, 1000), (False, 10)])
+def test_an_account_with_other_mailboxes_is_polled_as_often_as_one_that_nobody_listens_to(
+    whole: bool, pause: float
+) -> None:
+    with IdleServer("seller", "secret") as server:
+        post = Post(account="shop", mailbox="INBOX", connect=lambda: listener(server.port), whole=whole)
+        with Watch([post], Times(poll_every=10, listened=1000)) as lookout:
+            until(lambda: server.idles > 0, pause=0.01)
+            assert lookout._pause(lookout._due["shop"]) == pause
 
 
 def test_time_rules_are_looked_at_when_no_mail_comes() -> None:

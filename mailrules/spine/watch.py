@@ -30,7 +30,7 @@ FREE = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Times:
-    """Seconds. `poll_every`: where nobody speaks up; `listened`: where somebody does, for other mailboxes and lost words.
+    """Seconds. `poll_every`: where nobody speaks up; `listened`: where somebody does, for words that were lost.
 
     `renew_after`: IDLE is asked for anew (RFC 2177: before 29 minutes). `tick_every`: time rules are looked at. `answer`:
     a listening connection must answer within. The pause before connecting again doubles up to `longest_pause`, and
@@ -49,17 +49,18 @@ class Times:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Post:
-    """One account and the mailbox to listen to."""
+    """One account and the mailbox to listen to; `whole`: it has no other."""
 
     account: str
     mailbox: str
     connect: Callable[[], Listener]
+    whole: bool = True
 
 
 def post_of(config: Config, account: Account) -> Post:
     """Return how to listen to the first mailbox of an account; the others are looked at with it."""
     return Post(
-        account=account.name, mailbox=account.mailboxes[0],
+        account=account.name, mailbox=account.mailboxes[0], whole=len(account.mailboxes) == 1,
         connect=lambda: Listener(imap_settings(config, account), proof(config, account)),
     )  # fmt: skip
 
@@ -105,8 +106,9 @@ class Watch:
     _tick: float = 0.0
 
     def __enter__(self) -> Self:
-        self._due.update({post.account: _Due() for post in self.posts})
-        heard = list(self.posts)[: _room()]
+        posts = list(self.posts)
+        self._due.update({post.account: _Due() for post in posts})
+        heard = posts[: _room()]
         self._pair, self._inside = socket.socketpair(), 1 + len(heard)
         for post in heard:
             thread = threading.Thread(target=self._stay, args=(post,), daemon=True, name=f"listen {post.account}")
@@ -201,7 +203,7 @@ class Watch:
                     if not session.can_listen:
                         return
                     session.examine(post.mailbox)
-                    self._due[post.account].listening = True
+                    self._due[post.account].listening = post.whole  # why: nobody speaks up for its other mailboxes
                     self._said.put(post.account)  # why: what came while nobody listened
                     while not self._stopped.is_set():
                         if session.news(times.renew_after, self._pair[1], times.answer):
