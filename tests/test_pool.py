@@ -238,6 +238,7 @@ def test_four_dead_accounts_of_forty_hold_up_nobody(many: ManyAccounts, tmp_path
 
 
 @pytest.mark.torture
+@pytest.mark.timeout(900)
 @pytest.mark.servers
 @pytest.mark.parametrize("many", [190], indirect=True)
 def test_ten_dead_accounts_of_two_hundred_hold_up_nobody(many: ManyAccounts, tmp_path: Path) -> None:

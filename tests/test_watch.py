@@ -416,6 +416,21 @@ def test_watching_goes_alone(tmp_path: Path) -> None:
             assert "goes alone" in process.stderr.read()
 
 
+def test_each_thing_that_is_done_is_a_sign_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (
+        MailServer("seller", "secret", [notice_of(n, NOON.date() + timedelta(days=30)) for n in range(3)]) as server,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager,
+    ):
+        path = configured(tmp_path, {"shop": (server.port, "seller")}, "secret")
+        (tmp_path / "my.rules").write_text('rule "mark" {\n  on authorization_expiring\n  mark mail "seen"\n}\n')
+        manager.bind(str(tmp_path / "notify"))
+        manager.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        outcome = app.poll(config.load(str(path)), tell_time=lambda: NOON)
+        assert len(outcome.performed) == 3
+        assert [manager.recv(100) for _ in outcome.performed] == [b"WATCHDOG=1"] * 3
+
+
 def test_the_service_manager_is_told_only_where_it_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     systemd.notify("READY=1")

@@ -129,7 +129,7 @@ def units(config: Config, every: int, *, watch: bool) -> str:
     if config.smtp and config.smtp.password and "credential" in config.smtp.password:
         names.append(config.smtp.password["credential"])
     service = SERVICE.format(
-        kind="Type=notify\nNotifyAccess=main\nWatchdogSec=10min\nRestart=on-failure\nRestartSec=30s\n" if watch else "Type=oneshot\nTimeoutStartSec=30min\n",
+        kind="Type=notify\nNotifyAccess=main\nWatchdogSec=30min\nRestart=on-failure\nRestartSec=30s\n" if watch else "Type=oneshot\nTimeoutStartSec=30min\n",
         user=getpass.getuser(), folder=_escaped(str(folder)),
         command=" ".join(_word(part) for part in [*_program(), "poll", *(["--watch", "--every", str(every)] if watch else []), "--config", str(config.path.absolute())]),
         reload="ExecReload=kill -HUP $MAINPID\n" if watch else "",

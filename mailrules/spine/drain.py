@@ -20,6 +20,7 @@ from mailrules.spine.breaker import DAY, HOUR, held
 from mailrules.spine.intake import Clock
 from mailrules.spine.reaching import changing
 from mailrules.spine.sending import chat_urls, smtp_settings
+from mailrules.spine.systemd import notify
 from mailrules.store import Claim, Store
 from mailrules.world import AccountFacts
 
@@ -44,6 +45,9 @@ def drain(
     store.abandoned()
     while claims := _claimed(config, store, clock(), only):
         for group in _grouped(claims):
+            notify(
+                "WATCHDOG=1"
+            )  # why here: a script may take a quarter of an hour, a silent mail server a minute for each mail
             with COMMANDS:
                 result = perform(group, services, clock().isoformat())
             attempt = max(claim.attempt for claim in group)
