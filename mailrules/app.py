@@ -177,7 +177,7 @@ def watch(
     times = replace(times, tick_every=min(times.tick_every, (watchdog() or times.tick_every * 2) / 2))
     while True:
         accounts = [config.account(name) for name in only] if only is not None else config.accounts
-        with Watch([post_of(config, account) for account in accounts], times) as lookout:
+        with Watch([post_of(config, account, tell_time) for account in accounts], times) as lookout:
             on_hangup(lookout.hang_up)
             notify("READY=1")
             while not lookout.hung_up:

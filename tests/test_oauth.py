@@ -25,6 +25,7 @@ from mailrules.sources import oauth
 from mailrules.sources.faults import Refused
 from mailrules.sources.imap import ImapSession, ImapSettings
 from mailrules.spine import tokens
+from mailrules.spine.watch import post_of
 from tests.authorization import KEY, Authorization, token
 from tests.servers import Dovecot, certificate, dovecot_available, free_port
 
@@ -156,6 +157,16 @@ def test_after_a_sign_in_polls_log_in_by_themselves_and_ask_for_a_new_token_only
     (report,) = app.poll(config, tell_time=lambda: later).reports
     assert report.error is None
     assert server.refreshes == 1
+
+
+def test_a_watch_that_connects_again_and_again_asks_for_no_new_token(dovecot, tmp_path, google):
+    config = settings(tmp_path, google, "google", dovecot.port)
+    signed_in(config)
+    post = post_of(config, config.account("shop"), ahead)
+    for _ in range(3):
+        with post.connect() as listening:
+            assert listening.can_listen
+    assert google.refreshes == 0
 
 
 def test_a_browser_of_this_machine_does_without_pasting(google, tmp_path, monkeypatch):

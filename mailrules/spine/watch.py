@@ -14,13 +14,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Self
 
 from mailrules.config import Account, Config
 from mailrules.errors import AuthError, MailrulesError
 from mailrules.sources.faults import Throttled
 from mailrules.sources.imap_idle import ANSWER, Listener
-from mailrules.spine.reaching import imap_settings, proof
+from mailrules.spine.reaching import session_of
 
 MOST = 4_000
 """So many accounts are listened to at most: each takes a thread and an open file."""
@@ -57,11 +58,11 @@ class Post:
     whole: bool = True
 
 
-def post_of(config: Config, account: Account) -> Post:
+def post_of(config: Config, account: Account, now: Callable[[], datetime]) -> Post:
     """Return how to listen to the first mailbox of an account; the others are looked at with it."""
     return Post(
         account=account.name, mailbox=account.mailboxes[0], whole=len(account.mailboxes) == 1,
-        connect=lambda: Listener(imap_settings(config, account), proof(config, account)),
+        connect=lambda: session_of(config, account, Listener, now=now()),
     )  # fmt: skip
 
 
