@@ -8,6 +8,8 @@ import json
 import re
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +26,7 @@ from mailrules.sources.imap_change import Changes
 from mailrules.sources.imap_types import UNKNOWN_UIDNEXT, members
 from tests.servers import certificate
 
+ROOT = Path(__file__).resolve().parent.parent
 CAPABILITY = b"IMAP4rev1 AUTH=PLAIN AUTH=XOAUTH2 AUTH=OAUTHBEARER SASL-IR ID"
 STATE = b"* 3 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT 4] x\r\n"
 BODY = b"* 1 FETCH (UID 1 BODY[]<0> {3}\r\nM01)\r\n"
@@ -459,6 +462,33 @@ def test_a_server_that_drips_an_answer_ends_with_the_time_of_one_command_long_be
         with pytest.raises(TemporaryError, match="did not answer in time"):
             list(it.headers([1]))
     assert time.monotonic() - begin < 8
+
+
+def test_who_is_stopped_while_a_server_is_silent_waits_for_nobody(tmp_path):
+    released = threading.Event()
+
+    def silent(_: bytes) -> bytes:
+        released.wait(30)
+        return b""
+
+    server = Script({b"EXAMINE": silent})
+    (tmp_path / "password").write_text("proof")
+    (tmp_path / "password").chmod(0o600)
+    with server.running() as port:
+        (tmp_path / "mailrules.toml").write_text(
+            f'[accounts.shop]\nhost = "127.0.0.1"\nport = {port}\ntls = "none"\nuser = "seller"\npassword = {{ file = "password" }}\n'
+        )
+        command = [sys.executable, "-m", "mailrules", "poll", "--config", str(tmp_path / "mailrules.toml")]
+        with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL) as process:
+            try:
+                while not any(line.startswith(b"EXAMINE") for line in server.lines):
+                    assert process.poll() is None
+                    time.sleep(0.05)
+                process.terminate()
+                assert process.wait(10) == 143
+            finally:
+                released.set()
+                process.kill()
 
 
 @pytest.fixture(scope="module")

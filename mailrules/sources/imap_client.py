@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import imaplib
+import socket
 import ssl
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -199,5 +200,8 @@ class Connection(Guarded):
             with contextlib.suppress(Exception):
                 if polite and not self._deadline.expired:
                     client.wire.leave()
+            if not polite:  # why: closing waits for a thread that reads, and who stops us waits for nobody's answer
+                with contextlib.suppress(Exception):
+                    client.wire.sock.shutdown(socket.SHUT_RDWR)
             with contextlib.suppress(Exception):
                 client.shutdown()
