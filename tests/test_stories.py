@@ -59,6 +59,55 @@ def test_a_snooze_holds_time_rules_back_until_its_day_and_then_the_rung_comes(tm
     assert life.days("notify") == [date(2024, 3, 30)]
 
 
+def tasks_of(life: Life) -> dict[str, str]:
+    return {task["title"].removeprefix("[unverified] "): task["status"] for task in life.store.tasks()}
+
+
+def test_a_task_is_done_when_a_later_date_is_seen_and_the_next_year_has_its_own(tmp_path: Path) -> None:
+    life = Life(tmp_path, TASK)
+    life.mail(warning(), at(2024, 3, 11, 9))
+    assert tasks_of(life) == {"Renew Never Settle by 2024-04-10": "open"}
+    life.mail(warning("2025-04-09", "Mon, 10 Mar 2025 08:00:00 +0000"), at(2025, 3, 10, 9))
+    assert tasks_of(life) == {
+        "Renew Never Settle by 2024-04-10": "done", "Renew Never Settle by 2025-04-09": "open",
+    }  # fmt: skip
+
+
+def test_a_task_is_open_again_when_a_reminder_says_that_nothing_was_renewed(tmp_path: Path) -> None:
+    life = Life(tmp_path, TASK)
+    life.mail(warning(), at(2024, 3, 11, 9), trust="authenticated")
+    life.act(
+        lambda ledger: renewed(ledger, life.only().id, at=at(2024, 3, 12).isoformat(), day=date(2024, 3, 12)),
+        at(2024, 3, 12),
+    )
+    assert tasks_of(life) == {"Renew Never Settle by 2024-04-10": "done"}
+    life.mail(warning(written="Mon, 18 Mar 2024 08:00:00 +0000", days=23), at(2024, 3, 18, 9), trust="authenticated")
+    (owed,) = [o for o in life.store.ledger().of(life.only().id) if o.due == "2024-04-10"]
+    assert tasks_of(life) == {"Renew Never Settle by 2024-04-10": "open" if owed.waiting else "done"}
+    assert owed.waiting
+
+
+def test_a_task_made_under_another_name_waits_on_when_two_records_are_linked(tmp_path: Path) -> None:
+    life = Life(tmp_path, TASK)
+    life.mail(warning(), at(2024, 3, 11, 9))
+    seen = Sighting(
+        account="shop", system="amazon", kind="", developer_id=None, developer="NeverSettle Inc.", region=None,
+        expires=None, trust="confirmed", message="", at=at(2024, 3, 1).isoformat(), today=date(2024, 3, 1),
+    )  # fmt: skip
+    life.act(lambda ledger: enter(ledger, seen), at(2024, 3, 12))
+    ids = {a.developer: a.id for a in life.store.ledger().live()}
+    life.act(
+        lambda ledger: link(ledger, ids["Never Settle"], ids["NeverSettle Inc."], at=at(2024, 3, 13).isoformat()),
+        at(2024, 3, 13),
+    )
+    assert tasks_of(life) == {"Renew Never Settle by 2024-04-10": "open"}
+    life.act(
+        lambda ledger: renewed(ledger, life.only().id, at=at(2024, 3, 14).isoformat(), day=date(2024, 3, 14)),
+        at(2024, 3, 14),
+    )
+    assert tasks_of(life) == {"Renew Never Settle by 2024-04-10": "done"}
+
+
 def test_a_revoked_authorization_is_left_in_peace(tmp_path: Path) -> None:
     life = Life(tmp_path, TASK + LADDER)
     life.mail(warning(), at(2024, 3, 11, 9))

@@ -21,7 +21,7 @@ from mailrules.store.rows import dumps, effect_of
 
 if TYPE_CHECKING:
     from mailrules.effects import Effect, EffectState, Outcome
-    from mailrules.ledger import Run
+    from mailrules.ledger import Event, Obligation, Run
 
 GIVE_UP_AFTER = timedelta(days=5)
 HELD_BACK = "held back"
@@ -74,6 +74,19 @@ class Outbox(Connection):
                 effect.account, effect.args.get("body", ""), now, effect.due,
             ),
         )  # fmt: skip
+
+    def _follow(self, obligations: Iterable[Obligation], events: Iterable[Event], now: str) -> None:
+        """Let tasks go with their deadline: done where it is settled, open again where a later notice says it is not."""
+        reopened = {(event.authorization, event.due) for event in events if event.what == "reopened"}
+        for owed in obligations:
+            about: tuple[str, ...] = (owed.due, owed.origin or owed.authorization)
+            if owed.state == "settled" and owed.grade != "linked":  # why: what is linked waits on under its other name
+                change, values = "status = 'done', done_at = ? WHERE status = 'open'", (now, *about)
+            elif owed.waiting and (owed.authorization, owed.due) in reopened:
+                change, values = "status = 'open', done_at = NULL WHERE status = 'done'", about
+            else:
+                continue
+            self._run(f"UPDATE tasks SET {change} AND obligation = ? AND authorization = ?", values)
 
     # --- performing -----------------------------------------------------------------------------------------
 

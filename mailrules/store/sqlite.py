@@ -253,6 +253,7 @@ class Store(Care, Senders):
                     self.sighted(ingest.reading, now)
                 self._store_message(ingest.reading, ingest, now, reason, keep_bytes=keep_bytes)
             fresh = [effect for effect in ingest.effects if self._plan(effect, now)]
+            self._follow(ingest.obligations, ingest.events, now)
         if hasattr(self, "_fresh"):
             self._fresh.extend(effect for effect in fresh if effect.state == "planned")
         return len(fresh)
