@@ -157,7 +157,7 @@ def _settle(outcome: Outcome, ended: list[Report], intake: Intake, needs: list[s
                 note(intake.gate, store, outcome.needs, tell_time())
         else:
             outcome.needs = needs
-        changed = beat(store, ended, str(outcome.rules_error or ""), tell_time())
+        changed = beat(config, store, ended, str(outcome.rules_error or ""), tell_time())
         outcome.rules_changed = outcome.rules_changed or changed
 
 

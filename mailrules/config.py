@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ from mailrules.config_accounts import (
 from mailrules.config_people import CHAT_KEYS, DIGEST, Digest, digest_of, people_of
 from mailrules.config_values import LIMITS, Limits, Problems, limits, seconds, suggest, time_zone
 from mailrules.errors import ConfigError
+from mailrules.redact import Secrets, new_secrets
+from mailrules.secret import secret
 from mailrules.sources.oauth import OAuthClient
 from mailrules.world import Script, World
 
@@ -64,6 +66,12 @@ class Config:
     retention: int = 400
     """For so many days the bytes of messages are kept."""
     origins: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    secrets: Secrets = field(default_factory=new_secrets, compare=False)
+    """What was fetched of the secrets that it refers to."""
+
+    def secret(self, reference: Mapping[str, Any], what: str) -> Callable[[], str]:
+        """Return what fetches a secret when it is needed; `what` names it in errors."""
+        return secret(reference, self.folder, what, self.secrets)
 
     @property
     def folder(self) -> Path:

@@ -16,14 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from mailrules.errors import AuthError
-from mailrules.redact import remember
+from mailrules.redact import Secrets
 
 COMMANDS = threading.RLock()
 """Held while a command of ours runs: who ends what a script left behind must not meet it."""
 
 
-def secret(reference: Mapping[str, Any], folder: Path, what: str) -> Callable[[], str]:
-    """Return a function that fetches a secret when it is needed. `what` names it in errors, which never hold it."""
+def secret(reference: Mapping[str, Any], folder: Path, what: str, known: Secrets) -> Callable[[], str]:
+    """Return a function that fetches a secret when it is needed, and lets it be `known` to what clears texts of secrets.
+
+    `what` names it in errors, which never hold it.
+    """
 
     def fetch() -> str:
         source, value = next(iter(reference.items()))
@@ -35,7 +38,7 @@ def secret(reference: Mapping[str, Any], folder: Path, what: str) -> Callable[[]
             raise AuthError(
                 f"the password of {what} is empty", help=f"look at its reference {{ {source} = … }} in mailrules.toml"
             )
-        remember(found)
+        known.remember(found)
         return found
 
     return fetch

@@ -26,6 +26,7 @@ from mailrules.demo.smtp_sink import SmtpSink
 from mailrules.effects import Outcome
 from mailrules.mail.message import RawMessage
 from mailrules.mail.parse import parse_message
+from mailrules.redact import Secrets
 from mailrules.secret import secret
 from tests.house import EXPIRES, NOW, House, mail, settled
 from tests.mails import DEVELOPER, DEVELOPER_ID
@@ -162,7 +163,7 @@ def test_each_recipient_is_told_apart() -> None:
 
 def test_what_cannot_be_sent_at_all_is_a_sentence(tmp_path: Path) -> None:
     def unknown() -> str:
-        return secret({"file": "missing"}, tmp_path, "[smtp]")()
+        return secret({"file": "missing"}, tmp_path, "[smtp]", Secrets())()
 
     with SmtpSink() as sink, Failing("", "", ("AUTH PLAIN",)) as other:
         assert "ASCII" in sent(settings(sink.port), to=["größe@own.example"]).why

@@ -7,16 +7,19 @@ import io
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from mailrules import redact
+from mailrules.cli.commands import app
 from mailrules.errors import AuthError
-from mailrules.redact import MARK, Redacting, redacted, remember
+from mailrules.redact import MARK, Redacting, Secrets, without_tokens
 from mailrules.secret import exposed, secret
-from tests.house import House, mail, settled
+from tests.house import EXPIRES, House, mail, settled
 from tests.mails import DEVELOPER, DEVELOPER_ID
+from tests.servers import scripted
 
 ROOT = Path(__file__).resolve().parent.parent
 CANARY = "correct-Horse+battery/staple"
@@ -36,11 +39,6 @@ rule "start it" {
 """
 
 
-@pytest.fixture(autouse=True)
-def nothing_known(monkeypatch):
-    monkeypatch.setattr(redact, "_KNOWN", set())
-
-
 @pytest.mark.parametrize(
     ("before", "token", "after"),
     [
@@ -55,12 +53,13 @@ def nothing_known(monkeypatch):
     ],
 )
 def test_what_has_the_shape_of_a_token_is_taken_out(before, token, after):
-    assert redacted(f"it said: {before}{token}{after} and ended") == f"it said: {before}{MARK}{after} and ended"
+    said = f"it said: {before}{token}{after} and ended"
+    assert Secrets().redacted(said) == without_tokens(said) == f"it said: {before}{MARK}{after} and ended"
 
 
 def test_a_secret_that_was_fetched_is_taken_out_also_from_base64():
-    assert redacted(f"it is {CANARY}") == f"it is {CANARY}"
-    remember(CANARY)
+    assert Secrets().redacted(f"it is {CANARY}") == f"it is {CANARY}"
+    redacted = Secrets(CANARY).redacted
     blob = base64.b64encode(f"\0seller\0{CANARY}".encode()).decode()
     assert redacted(f"it is x{CANARY}y") == f"it is x{MARK}y"
     assert redacted(f"BAD unknown command {blob}") == f"BAD unknown command {MARK}"
@@ -70,15 +69,12 @@ def test_a_secret_that_was_fetched_is_taken_out_also_from_base64():
 
 
 def test_a_short_password_does_not_eat_into_words_and_a_very_short_one_is_left():
-    remember("cat")
-    remember("mouse")
-    assert redacted("cat, mouse, mousetrap") == f"cat, {MARK}, mousetrap"
+    assert Secrets("cat", "mouse").redacted("cat, mouse, mousetrap") == f"cat, {MARK}, mousetrap"
 
 
 def test_a_stream_lets_no_secret_through_and_is_the_stream_otherwise():
-    remember(CANARY)
     inner = io.StringIO()
-    stream = Redacting(inner)
+    stream = Redacting(inner, Secrets(CANARY))
     stream.writelines([f"a {CANARY}\n", "b\n"])
     assert print("x", CANARY, file=stream) is None
     assert inner.getvalue() == f"a {MARK}\nb\nx {MARK}\n"
@@ -91,7 +87,7 @@ def test_a_secret_that_others_may_read_or_write_is_not_used(tmp_path, mode):
     file.write_text(CANARY + "\n")
     file.chmod(mode)
     with pytest.raises(AuthError, match="read by others") as caught:
-        secret({"file": "password"}, tmp_path, "account shop")()
+        secret({"file": "password"}, tmp_path, "account shop", Secrets())()
     assert CANARY not in str(caught.value) + caught.value.help
     assert "read by others" in exposed({"file": "password"}, tmp_path)
 
@@ -102,12 +98,12 @@ def test_a_secret_in_a_folder_that_anybody_may_write_to_is_not_used(tmp_path):
     file = folder / "password"
     file.write_text(CANARY)
     file.chmod(0o600)
-    assert secret({"file": "password"}, folder, "account shop")() == CANARY
+    assert secret({"file": "password"}, folder, "account shop", Secrets())() == CANARY
     folder.parent.chmod(0o777)
     with pytest.raises(AuthError, match="anybody may replace"):
-        secret({"file": "password"}, folder, "account shop")()
+        secret({"file": "password"}, folder, "account shop", Secrets())()
     folder.parent.chmod(0o1777)
-    assert secret({"file": "password"}, folder, "account shop")() == CANARY
+    assert secret({"file": "password"}, folder, "account shop", Secrets())() == CANARY
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a file away")
@@ -117,7 +113,7 @@ def test_a_secret_that_belongs_to_somebody_else_is_not_used(tmp_path):
     file.chmod(0o600)
     os.chown(file, 12345, 12345)
     with pytest.raises(AuthError, match="somebody else"):
-        secret({"file": "password"}, tmp_path, "account shop")()
+        secret({"file": "password"}, tmp_path, "account shop", Secrets())()
 
 
 SCRIPT = """\
@@ -180,9 +176,8 @@ def test_no_secret_is_in_what_a_refused_login_or_a_crash_prints(house):
     site.mkdir()
     (site / "sitecustomize.py").write_text(
         "import mailrules.spine.intake as intake\n"
-        "from mailrules.secret import secret\n"
         "def crash(self, account, report):\n"
-        "    password = secret(account.password, self.config.folder, 'x')()\n"
+        "    password = self.config.secret(account.password, 'x')()\n"
         f"    raise RuntimeError('a bug with ' + password + ' and {TOKEN}')\n"
         "intake.Intake.poll = crash\n",
         encoding="utf-8",
@@ -195,3 +190,53 @@ def test_no_secret_is_in_what_a_refused_login_or_a_crash_prints(house):
     assert b"Traceback" in debugged.stderr
     assert MARK.encode() in debugged.stderr
     assert_nowhere(house, refused, crashed, debugged)
+
+
+def test_what_one_configuration_keeps_secret_is_not_taken_out_of_anothers_texts(tmp_path):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    due = EXPIRES - timedelta(days=16)
+    with settled(tmp_path / "one", RULES, []) as one, settled(tmp_path / "two", RULES, []) as two:
+        first, second = one.config, two.config
+        assert first.secret(first.accounts[0].password, "x")() == "secret"
+        assert first.secrets.redacted(f"a secret of {due}") == f"a {MARK} of {due}"
+        assert second.secrets.redacted(f"a secret of {due}") == f"a secret of {due}"
+
+
+def test_a_mail_that_says_what_a_password_is_is_shown_as_it_is(tmp_path):
+    """A mark in its place would falsify the ledger's list, and tell everybody who reads the mail what the password is."""
+    with settled(tmp_path, RULES, [mail("Never Settle", DEVELOPER_ID, expires=EXPIRES, days=16)]) as house:
+        house.server.password = "Never Settle"
+        (tmp_path / "password").write_text("Never Settle")
+        house.poll()
+        shown = [
+            CliRunner().invoke(app, [*words, "--config", str(house.toml)]).output
+            for words in (["authorizations", "--json"], ["authorizations", "export", "--json"], ["tasks", "--json"])
+        ]
+        assert [text.count("Never Settle") > 0 for text in shown] == [True] * 3
+        assert MARK not in "".join(shown)
+
+
+def test_a_server_that_says_our_password_gets_it_into_no_store_and_no_output(house):
+    def refuse(sock):
+        sock.sendall(b"* OK IMAP4rev1 ready\r\n")
+        said = b""
+        for line in sock.makefile("rb"):
+            said += line
+            tag = line.split()[0] if line.split() else b"*"
+            if CANARY.encode() in line or b"AUTHENTICATE" in line.upper():
+                blob = base64.b64encode(f"\0seller\0{CANARY}".encode())
+                sock.sendall(
+                    tag + b" NO [AUTHENTICATIONFAILED] no user with " + CANARY.encode() + b" or " + blob + b"\r\n"
+                )
+            else:
+                sock.sendall(b"* CAPABILITY IMAP4rev1\r\n" + tag + b" OK done\r\n")
+
+    with scripted(refuse) as port:
+        house.change("mailrules.toml", f"port = {house.server.port}", f"port = {port}")
+        polled = run(house, "poll")
+    assert polled.returncode == 77
+    assert MARK.encode() in polled.stderr
+    assert_nowhere(house, polled)
+    others = [run(house, *words) for words in (["poll"], ["account", "list"], ["health"])]
+    assert_nowhere(house, polled, *others)

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from mailrules.actions.notify import together
 from mailrules.effects import Effect, Outcome
-from mailrules.redact import redacted, remember
+from mailrules.redact import Secrets
 
 REFUSED = ("file", "syslog", "dbus", "qt", "kde", "gnome", "glib", "macosx", "windows", "exec", "mailto", "mailtos")
 """What is no chat: it would act on this machine, or is mail, which has its own way."""
@@ -38,7 +38,6 @@ def to_chat(effects: Sequence[Effect], name: str, chats: Mapping[str, Callable[[
     import apprise
 
     scheme = urlsplit(url).scheme.lower()
-    _remember_parts(url)
     service.socket_connect_timeout = service.socket_read_timeout = SECONDS
     subject, text = map(_harmless, together(effects, language))
     most = min(LONGEST, int(service.body_maxlen)) - (0 if service.title_maxlen else _size(subject, scheme) + 8)
@@ -56,7 +55,7 @@ def to_chat(effects: Sequence[Effect], name: str, chats: Mapping[str, Callable[[
     if sent:
         return Outcome(result="done", why=f"sent to the chat {name}")
     why = f"the chat {name} did not take it{': ' if said.lines else ''}{'; '.join(said.lines[:3])}"
-    return Outcome(result="failed" if said.final else "retry", why=redacted(why))
+    return Outcome(result="failed" if said.final else "retry", why=_parts(url).redacted(why))
 
 
 def not_a_chat(url: str, name: str) -> str:
@@ -69,7 +68,6 @@ def _service(url: str, name: str) -> tuple[Any, str]:
         import apprise
     except ImportError:
         return None, "writing to chats needs `pip install 'mailrules[notify]'`"
-    remember(url)
     scheme = urlsplit(url).scheme.lower()
     if scheme in REFUSED:
         return None, f"{name}: `{scheme}:` is no chat"
@@ -98,12 +96,11 @@ def _cut(text: str, most: int, scheme: str) -> str:
     return f"{text[: most - 1]}…"
 
 
-def _remember_parts(url: str) -> None:
-    """Let no piece of an address that may be a token be shown, should a service name it in what it says."""
+def _parts(url: str) -> Secrets:
+    """Return the pieces of an address that may be tokens, and all of it: a service may name them in what it says."""
     parts = urlsplit(url)
-    for piece in (parts.password, *parts.path.split("/"), *parts.query.replace("=", "&").split("&")):
-        if piece and len(piece) >= 12:
-            remember(piece)
+    pieces = (parts.password, *parts.path.split("/"), *parts.query.replace("=", "&").split("&"))
+    return Secrets(url, *(piece for piece in pieces if piece and len(piece) >= 12))
 
 
 class _Said(logging.Handler):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from mailrules.errors import EXIT_BUG, MailrulesError, TemporaryError
-from mailrules.redact import Redacting
+from mailrules.redact import guard_outputs
 
 
 def main() -> NoReturn:
@@ -31,7 +31,7 @@ def main() -> NoReturn:
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
-        sys.stdout, sys.stderr = Redacting(sys.stdout), Redacting(sys.stderr)
+        guard_outputs()
         for name in ("mailparser", "imapclient", "imaplib"):  # they print bytes of hostile mail to stderr otherwise
             logger = logging.getLogger(name)
             logger.addHandler(logging.NullHandler())

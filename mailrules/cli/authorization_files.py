@@ -14,7 +14,7 @@ import typer
 from mailrules.cli.opened import opened
 from mailrules.cli.options import ConfigPath
 from mailrules.errors import UsageError
-from mailrules.redact import redacted
+from mailrules.redact import without_tokens
 
 Target = Annotated[str | None, typer.Argument(metavar="[FILE]", help="Where to; else standard output.")]
 LARGEST = 16 * 1024 * 1024
@@ -42,7 +42,7 @@ def export_authorizations(
 def write_out(target: str | None, text: str, what: str, *, csv: bool) -> None:
     """Write a table to a file, or to standard output."""
     # why: a spreadsheet takes a file without the mark for one in the machine's old character set
-    content = redacted(text).encode("utf-8-sig" if csv else "utf-8")
+    content = without_tokens(text).encode("utf-8-sig" if csv else "utf-8")
     if target is None:
         sys.stdout.flush()
         sys.stdout.buffer.write(content)

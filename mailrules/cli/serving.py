@@ -15,7 +15,7 @@ import typer
 
 from mailrules.cli.options import ConfigPath
 from mailrules.errors import UsageError
-from mailrules.redact import redacted
+from mailrules.redact import without_tokens
 
 if TYPE_CHECKING:
     from mailrules.page.look import Look
@@ -100,9 +100,9 @@ def _write(target: str, make: Callable[[Look], str], language: str | None, confi
     loaded = configuration.load(config)
     own = best_language(loaded.accounts[0].facts.language)
     with looking(loaded, app.clock(), language or own) as it:
-        content = make(it)
+        content = without_tokens(make(it))
     if target == "-":
         sys.stdout.flush()
-        sys.stdout.buffer.write(redacted(content).encode())
+        sys.stdout.buffer.write(content.encode())
     else:
         write_private(Path(target), content)

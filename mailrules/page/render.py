@@ -17,7 +17,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from mailrules.redact import redacted
+from mailrules.redact import without_tokens
 from mailrules.words import catalogue
 
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
@@ -149,8 +149,8 @@ class Words:
 
 
 def render(template: str, words: Words, values: Mapping[str, Any]) -> str:
-    """Return the HTML of one page, without secrets."""
-    return redacted(fragment(template, words, values))
+    """Return the HTML of one page, without what has the shape of a token."""
+    return without_tokens(fragment(template, words, values))
 
 
 def fragment(template: str, words: Words, values: Mapping[str, Any]) -> Markup:

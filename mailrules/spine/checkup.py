@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from mailrules.config import Config
 from mailrules.errors import MailrulesError
-from mailrules.secret import exposed, secret
+from mailrules.secret import exposed
 from mailrules.spine.live import load_rules, rule_texts, why_not_live
 from mailrules.store import Store
 from mailrules.world import CHAT
@@ -221,7 +221,7 @@ def _secrets(config: Config) -> Iterator[Finding]:
     wrong = False
     for name, reference in references:
         try:
-            url = secret(reference, config.folder, name)()
+            url = config.secret(reference, name)()
         except MailrulesError as error:
             wrong = True
             yield Finding(check="secrets", ok=False, detail=str(error), help=error.help)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
 from mailrules.config import Config
-from mailrules.effects import Effect
+from mailrules.effects import Effect, Outcome
 from mailrules.errors import UsageError
 from mailrules.secret import COMMANDS
 from mailrules.spine.breaker import DAY, HOUR, held
@@ -49,7 +50,7 @@ def drain(
                 "WATCHDOG=1"
             )  # why here: a script may take a quarter of an hour, a silent mail server a minute for each mail
             with COMMANDS:
-                result = perform(group, services, clock().isoformat())
+                result = _cleared(config, perform(group, services, clock().isoformat()))
             attempt = max(claim.attempt for claim in group)
             next_at = (clock() + timedelta(seconds=backoff(attempt))).isoformat() if result.result == "retry" else None
             for claim in group:
@@ -59,6 +60,12 @@ def drain(
                     why = f"{why}; {_verified(config, store, claim.effect, result.output, clock())}"
                 performed.append((claim.effect.action, claim.effect.target, why))
     return performed
+
+
+def _cleared(config: Config, outcome: Outcome) -> Outcome:
+    """Take secrets out of what servers and scripts said, before it is kept or shown."""
+    clear = config.secrets.redacted
+    return replace(outcome, why=clear(outcome.why), output=clear(outcome.output))
 
 
 def _language(config: Config, account: str) -> str:

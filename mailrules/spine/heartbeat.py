@@ -19,13 +19,13 @@ PURGE_MOST = 2_000
 """So many messages lose their bytes in one poll at most: purging a long backlog must not hold up the mail."""
 
 
-def beat(store: Store, reports: Iterable[Report], rules_error: str, now: datetime) -> bool:
+def beat(config: Config, store: Store, reports: Iterable[Report], rules_error: str, now: datetime) -> bool:
     """Write down how each account's poll ended, and mark what has changed; return whether the rules' state has."""
     at = now.isoformat()
     for report in reports:
         error = report.error
         code = error.exit_code if error else EXIT_DONE
-        before = store.beat(report.account, at, code=code, error=str(error or ""))
+        before = store.beat(report.account, at, code=code, error=config.secrets.redacted(str(error or "")))
         report.changed = before.get("code", EXIT_DONE) != code
         report.down_since = before["failed"] if report.changed and not error else ""
     changed = rules_error != (store.meta_get("rules_error") or "")

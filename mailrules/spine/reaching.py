@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from mailrules.config import Account, Config
 from mailrules.errors import AuthError, TemporaryError
-from mailrules.secret import secret
 from mailrules.sources.faults import Refused, Throttled
 from mailrules.sources.imap import ImapSession, ImapSettings
 from mailrules.spine.pool import alone, away
@@ -55,7 +54,7 @@ def proof_of(
 ) -> Callable[[], str]:
     """Return what fetches a secret, which may be an access token of what an account has signed in to."""
     if "oauth" not in reference:
-        return secret(reference, config.folder, what)
+        return config.secret(reference, what)
 
     def token() -> str:
         # why here: only accounts that use it need it
@@ -160,7 +159,7 @@ class Patience:
             REFUSED[min(tries, len(REFUSED)) - 1] if isinstance(error, Refused) else timedelta(seconds=error.seconds)
         )
         row = {
-            "kind": "refused" if isinstance(error, Refused) else "throttled", "tries": tries, "said": str(error)[:300],
+            "kind": "refused" if isinstance(error, Refused) else "throttled", "tries": tries, "said": self.config.secrets.redacted(str(error))[:300],
             "until": (now + min(pause, LONGEST)).isoformat(),
             "mark": await self._mark() if isinstance(error, Refused) else "",
         }  # fmt: skip

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from mailrules.config import Config
-from mailrules.secret import secret
 from mailrules.spine.reaching import proof_of
 
 if TYPE_CHECKING:
@@ -32,4 +31,4 @@ def smtp_settings(config: Config) -> SmtpSettings | None:
 
 def chat_urls(config: Config) -> Mapping[str, Callable[[], str]]:
     """Return, for every chat, what fetches its address: it holds a token, so it is a secret."""
-    return {name: secret(reference, config.folder, f"[chats.{name}]") for name, reference in config.chats.items()}
+    return {name: config.secret(reference, f"[chats.{name}]") for name, reference in config.chats.items()}

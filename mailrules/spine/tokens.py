@@ -18,8 +18,6 @@ from filelock import FileLock, Timeout
 
 from mailrules.config import Account, Config
 from mailrules.errors import AuthError, ConfigError, TemporaryError
-from mailrules.redact import remember
-from mailrules.secret import secret
 from mailrules.sources.oauth import Ask, Grant, OAuthClient, Tell, issuer_of
 
 EARLY = timedelta(minutes=5)
@@ -43,12 +41,14 @@ def access_token(config: Config, name: str, now: datetime | None = None) -> str:
     client, value = _client(config, account)
     path = _path(config, name)
     grant = _kept(path, client, name)
+    config.secrets.remember(grant.kept)
     if not _good(grant, now):
         with _locked(path):
             before, grant = grant, _kept(path, client, name)
             if grant == before:  # why: another poller may have asked in the meantime
                 grant = _renewed(path, client, value, grant, name)
-    remember(grant.access)
+    config.secrets.remember(grant.kept)
+    config.secrets.remember(grant.access)
     return grant.access
 
 
@@ -94,7 +94,7 @@ def _client(config: Config, account: Account) -> tuple[OAuthClient, str]:
             f"[oauth.{issuer}] has no client_id yet: it is the number of your own registration there",
             help="docs/providers.md says how to register, once, and what to write",
         )
-    value = secret(client.client_secret, config.folder, f"[oauth.{issuer}]")() if client.client_secret else ""
+    value = config.secret(client.client_secret, f"[oauth.{issuer}]")() if client.client_secret else ""
     return client, value
 
 
@@ -110,7 +110,6 @@ def _kept(path: Path, client: OAuthClient, name: str) -> Grant:
         raise AuthError(
             f"account {name} signed in by another registration", help=f"run `mailrules account login {name}`"
         )
-    remember(grant.kept)
     return grant
 
 

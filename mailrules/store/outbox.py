@@ -15,7 +15,6 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from mailrules.errors import UsageError
-from mailrules.redact import redacted
 from mailrules.store.database import Connection
 from mailrules.store.rows import dumps, effect_of
 
@@ -193,7 +192,6 @@ class Outbox(Connection):
     ) -> None:
         """Write down what came of claims (or of effect keys). A claim that somebody else has taken since is left alone."""
         items = [done] if isinstance(done, (Claim, str)) else list(done)
-        outcome = replace(outcome, why=redacted(outcome.why), output=redacted(outcome.output))
         with self.transaction():
             for item in items:
                 key = item.effect.key if isinstance(item, Claim) else item
