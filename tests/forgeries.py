@@ -48,7 +48,10 @@ GOOGLE = (
 )
 MICROSOFT = (
     "Received: from AM0PR04MB1.eurprd04.prod.outlook.com (2603:10a6:208:1::1) by\r\n"
-    " DB8PR04MB2.eurprd04.prod.outlook.com with HTTPS; Mon, 11 Mar 2024 07:05:02 +0000\r\n{stamp}"
+    " DB8PR04MB2.eurprd04.prod.outlook.com with HTTPS; Mon, 11 Mar 2024 07:05:02 +0000\r\n"
+    "Received: from AM0EUR04FT1.eop-eur04.prod.protection.outlook.com (2603:10a6:208:cafe::c) by\r\n"
+    " AM0PR04CA0028.outlook.office365.com (2603:10a6:208:1::41) with Microsoft SMTP Server via Frontend Transport;"
+    " Mon, 11 Mar 2024 07:05:01 +0000\r\n{stamp}"
     "Received: from {helo} (192.0.2.7) by AM0EUR04FT1.mail.protection.outlook.com (10.13.1.1)\r\n"
     " with Microsoft SMTP Server; Mon, 11 Mar 2024 07:05:00 +0000\r\n"
 )

@@ -110,6 +110,10 @@ def test_a_bare_carriage_return_in_the_header_is_forged() -> None:
     assert read(b"Subject: x\rFrom: no-reply@amazon.com\r\nFrom: evil@evil.test\r\n\r\nhi").forged
 
 
+def test_a_zero_byte_in_the_header_is_forged() -> None:
+    assert read(PASS + b"F\0rom: evil@evil.test\nFrom: no-reply@amazon.com\n\n").forged
+
+
 def test_a_missing_from_is_no_forgery() -> None:
     assert read_from(header_fields(b"Subject: x\n\n")) == (None, "")
 
@@ -142,6 +146,10 @@ def test_a_missing_from_is_no_forgery() -> None:
         b"mx.test; " + b"(" * 15_000,
         b"mx.test; " + b"x" * 20_000 + b"; dmarc=pass header.from=amazon.com",
         b"mx.test; dmarc=pass header.from=amazon.com \xff",
+        b"mx.test;\x0bdmarc=pass header.from=amazon.com",
+        b"mx.test; dkim=pass header.d=amazon.com\x1c.evil.test",
+        b"mx.test; dkim=pass header.d=amazon.com header.i=@evil.test",
+        b"mx.test; dkim=pass header.d=amazon.com header.i=@evilamazon.com",
     ],
 )
 def test_results_that_are_not_ours_or_not_about_the_sender_say_nothing(value: bytes) -> None:
@@ -156,6 +164,7 @@ def test_results_that_are_not_ours_or_not_about_the_sender_say_nothing(value: by
         b"mx.test 1;\r\n dkim=pass header.i=@amazon.com header.s=a header.b=Ab1+/x;\r\n spf=pass smtp.mailfrom=x.test",
         b"mx.test; dkim=pass (1024-bit key) header.d=amazon.com; spf=pass smtp.mailfrom=x.test;",
         b"mx.test; dkim=fail header.d=other.test; dkim=pass header.d=amazon.com",
+        b"mx.test; dkim=pass header.d=amazon.com header.i=@mail.amazon.com",
     ],
 )
 def test_genuine_results_of_the_declared_receiver_pass(value: bytes) -> None:
@@ -197,6 +206,8 @@ def test_a_failed_signature_is_a_failure_and_renamed_fields_are_ignored() -> Non
         ("*.protonmail.ch", "protonmail.ch", "none"),
         ("*.protonmail.ch", "evilprotonmail.ch", "none"),
         ("*.protonmail.ch", "protonmail.ch.evil.test", "none"),
+        ("*.protonmail.ch", ".protonmail.ch", "none"),
+        ("*.protonmail.ch", "evil.test/.protonmail.ch", "none"),
         ("mx.test", "mx.test 1", "pass"),
         ("mx.test", "mx.test 1 1", "none"),
     ],
@@ -218,7 +229,13 @@ def test_what_names_a_receiver_is_one_host_or_a_family_that_belongs_to_somebody(
     [
         ("", "pass"),
         ("Received: from a.prod.outlook.com (2603::1) by\n B.prod.Outlook.com with HTTPS; Mon\n", "pass"),
-        ("Received: by b.mail.protection.outlook.com; Mon\nReceived: from x by y.office365.us; Mon\n", "pass"),
+        ("Received: by b.prod.outlook.com; Mon\nReceived: from x by y.office365.us; Mon\n", "pass"),
+        (
+            "Received: from a.eop-NAM04.prod.protection.outlook.com (2603::c)\n by B.outlook.office365.com (2603::41) with\n Microsoft SMTP Server via Frontend Transport; Mon\n",
+            "pass",
+        ),
+        ("Received: from evil.test (192.0.2.7) by b.mail.protection.outlook.com; Mon\n", "none"),
+        ("Received: from x by y.outlook.com (evil.test) by mx.shop.example; Mon\n", "none"),
         ("Received: from a.prod.outlook.com (a.prod.outlook.com [192.0.2.7]) by mx.shop.example; Mon\n", "none"),
         ("Received: from evil.test (by x.outlook.com) by mx.shop.example; Mon\n", "none"),
         ("Received: from by x.outlook.com; Mon\n", "none"),
@@ -232,6 +249,27 @@ def test_what_names_a_receiver_is_one_host_or_a_family_that_belongs_to_somebody(
 def test_an_unnamed_field_counts_only_where_no_other_host_passed_the_mail_on_above_it(above: str, result: str) -> None:
     field = "Authentication-Results: dmarc=pass action=none header.from=amazon.com\n"
     assert verdict((above + field).encode(), Receiver(topmost=True)) == result
+
+
+def test_only_what_icloud_itself_puts_above_its_own_field_is_passed_over() -> None:
+    above = (
+        b'Authentication-Results: bimi.icloud.com; bimi=skipped reason="insufficient dmarc"\nX-ARC-Info: policy=fail; arc=none\n'
+        b"Authentication-Results: arc.icloud.com; arc=none\n"
+    )
+    field = b"Authentication-Results: dmarc.icloud.com; dmarc=pass header.from=amazon.com\n"
+    receiver = Receiver(authserv_id="dmarc.icloud.com")
+    assert verdict(above + field, receiver) == "pass"
+    assert verdict(above + field.replace(b"pass", b"fail") + field, receiver) == "fail"
+    assert verdict(above + field, Receiver(authserv_id="bimi.icloud.com")) == "none"
+    for other in (
+        b"spf.icloud.com; spf=pass",
+        b"bimi.icloud.com.evil.test; x",
+        b'"bimi.icloud.com"; x',
+        b"bimi.icloud.com 2; x",
+    ):
+        assert verdict(b"Authentication-Results: " + other + b"\n" + field, receiver) == "none"
+    assert verdict(above + PASS) == "none"
+    assert verdict(above, receiver) == "none"
 
 
 def test_a_named_field_is_not_the_one_of_a_receiver_that_stamps_no_name() -> None:

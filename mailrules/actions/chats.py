@@ -50,6 +50,9 @@ def to_chat(effects: Sequence[Effect], name: str, chats: Mapping[str, Callable[[
     logger.propagate = False
     try:
         sent = service.notify(body=text, title=subject, notify_type=apprise.NotifyType.WARNING)
+    except Exception as error:  # why here: only here is it known which pieces of the address are secret
+        sent, said.final = False, True
+        said.lines.append(f"{type(error).__name__}: {error}"[:300])
     finally:
         logger.removeHandler(said)
     if sent:

@@ -21,8 +21,13 @@ _PLAIN_DOMAIN = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]{0,251}[a-z0-9])?")
 _METHOD = re.compile(r"([a-z][a-z0-9-]{0,30})(?:/1)?\s*=")
 _UNREGISTERED = re.compile(r"(?<!\S)(?:action|compauth|reason|oda|ltdi)=[A-Za-z0-9.]{1,40}(?!\S)")
 _FEATURES: Any = authres.all_features()
-_INTERNAL = ("outlook.com", "outlook.cn", "office365.us")
+_INTERNAL = ("outlook.com", "outlook.office365.com", "outlook.cn", "office365.us")
 """The one receiver that stamps no authserv-id passes mail on inside itself: these may stand above its field."""
+_EDGE = ".mail.protection."
+"""Where it takes mail in from outside: what lies below came with the message."""
+_ABOVE = {"dmarc.icloud.com": ("bimi.icloud.com", "arc.icloud.com")}
+"""The one receiver that stamps each finding under a name of its own, in this order."""
+_CONTROL = re.compile(rb"[^\t\r\n\x20-\x7e]")
 
 
 def _none(reason: str) -> AuthVerdict:
@@ -105,7 +110,10 @@ def _names(method: str, properties: dict[str, str], domain: str) -> bool:
     if method == "dmarc":
         said = properties.get("header.from", "")
     else:
-        said = properties.get("header.d") or properties.get("header.i", "").rpartition("@")[2]
+        identity = properties.get("header.i", "").rpartition("@")[2]
+        said = properties.get("header.d") or identity
+        if identity != said and identity and not identity.endswith(f".{said}"):
+            return False
     return said == domain and _PLAIN_DOMAIN.fullmatch(said) is not None
 
 
@@ -114,7 +122,9 @@ def _is_from(head: Sequence[str], declared: str) -> bool:
     name = head[0].lower()
     if list(head[1:]) not in ([], ["1"]):
         return False
-    return name.endswith(declared[1:]) if declared.startswith("*.") else name == declared
+    if declared.startswith("*."):
+        return name.endswith(declared[1:]) and _PLAIN_DOMAIN.fullmatch(name) is not None
+    return name == declared
 
 
 def _passed_by(raw: bytes) -> str:
@@ -125,12 +135,25 @@ def _passed_by(raw: bytes) -> str:
     words = " ".join((_segments(raw.decode("latin-1")) or [""])[0].split()).lower().split()
     if words[:1] == ["from"]:
         words = words[2:]
-    return words[1] if words[:1] == ["by"] and len(words) > 1 else ""
+    # why once: some servers write down a greeting of several words, which may hold a "by" of its own
+    return words[1] if words[:1] == ["by"] and words.count("by") == 1 and len(words) > 1 else ""
 
 
 def _is_internal(raw: bytes) -> bool:
     host = _passed_by(raw[:FIELD_CAP])
-    return any(host.endswith(f".{domain}") for domain in _INTERNAL)
+    return _EDGE not in host and any(host.endswith(f".{domain}") for domain in _INTERNAL)
+
+
+def _topmost(fields: Sequence[tuple[str, bytes]], receiver: Receiver) -> int | None:
+    """Return where the field is that counts: the first, whatever name it bears, but for what its receiver puts above it."""
+    above = _ABOVE.get(receiver.authserv_id.lower(), ())
+    for index, (name, raw) in enumerate(fields):
+        if name != "authentication-results":
+            continue
+        # why not the field's own grammar: a name that is written in any other way is not passed over
+        if not above or raw.partition(b";")[0].decode("latin-1").strip().lower() not in above:
+            return index
+    return None
 
 
 def _judge(raw: bytes, domain: str, receiver: Receiver) -> AuthVerdict:
@@ -174,12 +197,14 @@ def authenticate(
     if receiver.dkim:
         ours = own is not None and own.domain == from_domain.lower()
         return own if own is not None and ours else _none("The signature was not checked.")
-    at = next((index for index, (name, _) in enumerate(fields) if name == "authentication-results"), None)
+    at = _topmost(fields, receiver)
     if at is None:
         return _none("The message has no Authentication-Results field.")
     raw = fields[at][1]
     if len(raw) > FIELD_CAP:
         return _none("The topmost Authentication-Results field is too long.")
+    if _CONTROL.search(raw):
+        return _none("The topmost Authentication-Results field is not written plainly enough to be believed.")
     if receiver.topmost and not all(_is_internal(value) for name, value in fields[:at] if name == "received"):
         return _none("The topmost Authentication-Results field was there before the receiver took the message in.")
     try:

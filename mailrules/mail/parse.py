@@ -244,6 +244,8 @@ def parse_message(raw: RawMessage, receiver: Receiver | None = None, signature: 
         # Fields beyond a cap may be a second From: such a message has no author that we have read right.
         return _message("", fields, walk, None, over, AuthVerdict(result="none", reason=over))
     sender, forged = read_from(fields)
+    if b"\0" in head:
+        sender, forged = None, "The header holds a zero byte, at which some mail programs stop reading."
     if b"\r" in head.replace(b"\r\n", b"\n").rstrip(b"\r"):
         sender, forged = None, "The header holds a bare carriage return, which mail programs read differently."
     tree, theirs = _tree(body, fields)

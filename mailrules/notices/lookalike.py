@@ -27,7 +27,7 @@ def look_alike(domain: str, declared: Collection[str]) -> str | None:
         return None
     plain = skeleton(domain)
     words = [word for label in plain.split(".") for word in (label, *label.split("-"))]
-    for real in sorted(declared, key=lambda d: (not domain.endswith(d[d.find(".") :]), len(d), d)):
+    for real in sorted(declared, key=lambda d: (d not in domain, not domain.endswith(d[d.find(".") :]), len(d), d)):
         wanted, brand = skeleton(real), skeleton(brand_of(real))
         if plain == wanted or f"-{wanted}" in plain or plain.startswith(f"{wanted}.") or f".{wanted}." in plain:
             return real

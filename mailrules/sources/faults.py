@@ -12,7 +12,7 @@ import socket
 import ssl
 
 from mailrules.errors import AuthError, ConfigError, MailrulesError, TemporaryError
-from mailrules.redact import redacted
+from mailrules.redact import without_tokens
 
 # RFC 5530 response codes, and the words of servers that send none (Exchange, Gmail, Yahoo, 163.com).
 _PASSING = re.compile(
@@ -73,7 +73,7 @@ def words_of(error: BaseException) -> str:
     text = _COMMAND.sub("", str(error)) or type(error).__name__
     quoted = re.search(r"""b(['"])(.*)\1""", text, re.DOTALL)  # imaplib puts the repr of bytes into its messages
     text = quoted.group(2) if quoted else text
-    return redacted("".join(c if c.isprintable() else " " for c in text))[:300].strip()
+    return without_tokens("".join(c if c.isprintable() else " " for c in text))[:300].strip()
 
 
 def fault(place: str, doing: str, error: BaseException, *, tls: str, login: bool = False) -> MailrulesError:

@@ -20,7 +20,7 @@ from imapclient.response_parser import gen_parsed_response, parse_response
 
 from mailrules import __version__
 from mailrules.errors import AuthError, ConfigError, TemporaryError
-from mailrules.redact import redacted
+from mailrules.redact import without_tokens
 from mailrules.sasl import MECHANISMS, Exchange
 from mailrules.sources.faults import Refused, passing, words_of
 from mailrules.sources.imap_types import ImapSettings
@@ -176,8 +176,8 @@ class Connection(Guarded):
                 if not exchange.refusal or passing(words_of(error)):
                     raise
                 raise Refused(
-                    f"{self._place}: the server refused the access token: {redacted(exchange.refusal)}",
-                    said=redacted(exchange.refusal),
+                    f"{self._place}: the server refused the access token: {without_tokens(exchange.refusal)}",
+                    said=without_tokens(exchange.refusal),
                     help=f"sign in again (`mailrules account login {settings.account}`), or see what `token` names",
                 ) from error
 
