@@ -74,6 +74,11 @@ class Receiver:
     dkim: bool = False
 
 
+def outside(address: str, people: Mapping[str, str]) -> bool:
+    """Whether an address is none of `people`; nobody has two that differ in the case of their letters alone."""
+    return address.casefold() not in {known.casefold() for known in people.values()}
+
+
 def is_authserv_id(text: str) -> bool:
     """Return whether a text can name a receiver: one host name, or "*." and a domain of two labels at least."""
     return _ID.fullmatch(text) is not None

@@ -19,7 +19,7 @@ from mailrules.language.evaluate import Leaf, evaluate
 from mailrules.notices.notice import TRUST_LEVELS
 from mailrules.templates import TemplateProblem
 from mailrules.vocabulary import ACTIONS
-from mailrules.world import World
+from mailrules.world import World, outside
 
 KINDS = {word.verb: word for word in ACTIONS}
 Known = Collection[str]
@@ -149,7 +149,7 @@ def needed_trust(call: ActionCall, world: World) -> str:
         case "run_script":
             script = world.scripts.get(call.target.value) if call.target else None
             return "authenticated" if script and script.changes_nothing else "bound"
-        case "forward" if isinstance(call.target, Text) and call.target.value not in world.people.values():
+        case "forward" if isinstance(call.target, Text) and outside(call.target.value, world.people):
             return "authenticated"
         case _:
             return "unverified"

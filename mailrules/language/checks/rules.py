@@ -16,7 +16,7 @@ from mailrules.language.checks.session import Session
 from mailrules.language.checks.types import check_condition, demanded_trust, type_of_anchor
 from mailrules.language.definitions import ActionType, FactType
 from mailrules.language.speller import suggestion
-from mailrules.world import CHAT
+from mailrules.world import CHAT, outside
 
 _TEMPLATE_PART = re.compile(r"\{\{(.*?)\}\}|\{%(.*?)%\}", re.DOTALL)
 _NOT_NAMES = re.compile(r"'[^']*'|\"[^\"]*\"|\|[ \t]*[A-Za-z_]+")
@@ -353,8 +353,7 @@ def _known(session: Session, target: Name | Text, known: Collection[str] | None,
 
 def _trust(session: Session, call: ActionCall, needed: str, kind: str, demanded: str, *, conditioned: bool) -> None:
     if kind == "person":
-        people = session.words.people or {}
-        if not (needed and isinstance(call.target, Text) and call.target.value not in people.values()):
+        if not (needed and isinstance(call.target, Text) and outside(call.target.value, session.words.people or {})):
             return
     elif session.words.scripts and call.target and session.words.scripts.get(call.target.value):
         needed = "authenticated"  # the script is declared to change nothing

@@ -7,6 +7,7 @@ May not live here: names of facts, except `trust`, whose order is the gate's.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import ge, gt, le, lt
 from zoneinfo import ZoneInfo
 
 from mailrules.language.ast import (
@@ -31,6 +32,8 @@ from mailrules.language.speller import meant, suggestion
 
 TEXTS = ("text", "word", "ordered word", "developer_id", "address", "domain")
 ORDERS = ("<", "<=", ">", ">=")
+_AT_LEAST = {"is": ge, "is one of": ge, ">=": ge, ">": gt, "<=": le, "<": lt}
+"""What a comparison of `trust` asks of its level; with `is`, more is enough."""
 _OF_TEXTS = ("contains", "starts with", "ends with", "matches")
 _SHOWN = {
     "text": "a text", "word": "a word", "ordered word": "a level", "developer_id": "an id", "address": "an address", "domain": "a domain",
@@ -275,18 +278,27 @@ def type_of_anchor(offset: Offset, facts: Mapping[str, FactType], words: Vocabul
 
 
 def demanded_trust(expr: Expr, levels: Sequence[str]) -> str:
-    """Return the least level of trust under which `expr` can hold: every branch of an `or` counts, a `not` gives nothing."""
+    """Return the least level of trust under which `expr` can hold, whatever else is so; the least of all where none is."""
+    return levels[min(_possible(expr, levels, holds=True), default=0)]
+
+
+def _possible(expr: Expr, levels: Sequence[str], *, holds: bool) -> set[int]:
+    """Return the levels under which `expr` can hold, or can fail to: all of them where it does not speak of trust."""
+    every = set(range(len(levels)))
     match expr:
+        case Not(condition=condition):
+            return _possible(condition, levels, holds=not holds)
         case Junction(operator=word, conditions=conditions):
-            each = [levels.index(demanded_trust(c, levels)) for c in conditions]
-            return levels[max(each) if word == "and" else min(each)]
-        case Comparison(left=Name(value="trust"), comparator=comparator, right=right):
+            each = [_possible(c, levels, holds=holds) for c in conditions]
+            return set.intersection(*each) if (word == "and") == holds else set.union(*each)
+        case Comparison(left=Name(value="trust"), comparator=comparator, right=right) if comparator in _AT_LEAST:
             named = [levels.index(r.value) for r in right if isinstance(r, Name | Text) and r.value in levels]
-            if len(named) != len(right) or comparator not in ("is", "is one of", ">=", ">"):
-                return levels[0]
-            return levels[min(min(named) + (comparator == ">"), len(levels) - 1)]
+            if len(named) != len(right):
+                return every
+            found = {level for level in every if any(_AT_LEAST[comparator](level, one) for one in named)}
+            return found if holds else every - found
         case _:
-            return levels[0]
+            return every
 
 
 def is_time_zone(name: str) -> bool:

@@ -27,6 +27,7 @@ from mailrules.language.checks.contradictions import clashes
 from mailrules.language.checks.session import Session
 from mailrules.language.checks.types import demanded_trust
 from mailrules.language.definitions import Definitions
+from mailrules.world import outside
 
 _EXPECTED = {
     "create task": "task", "notify": "notify", "forward to": "forward", "run": "run", "flag mail": "flag",
@@ -195,7 +196,7 @@ def _outside(rule: Rule, conditions: list[Expr], session: Session) -> Iterator[P
     if people is None or "authenticated" not in levels or demanded >= levels.index("authenticated"):
         return
     for call in rule.calls:
-        if call.verb == "notify" and isinstance(call.target, Text) and call.target.value not in people.values():
+        if call.verb == "notify" and isinstance(call.target, Text) and outside(call.target.value, people):
             yield _say(
                 "W005",
                 call.span,
