@@ -32,7 +32,7 @@ from mailrules.errors import ConfigError
 from mailrules.redact import Secrets, new_secrets
 from mailrules.secret import secret
 from mailrules.sources.oauth import OAuthClient
-from mailrules.world import Script, World
+from mailrules.world import Script, World, shaped_code
 
 __all__ = [
     "ACCOUNT", "CHAT_KEYS", "DIGEST", "FILE", "LIMITS", "OAUTH", "PORTS", "SCRIPT", "SECRET", "SMTP", "TOP", "Account", "Config", "OAuthClient", "Smtp",
@@ -234,8 +234,11 @@ def _script(problems: Problems, name: str, table: Any, folder: Path) -> Script |
     if not argv or not all(isinstance(a, str) for a in argv):
         problems.add(f"{where}.argv", f"`{where}.argv` must list the program and its arguments as texts")
         return None
-    if "{{" in argv[0]:
-        problems.add(f"{where}.argv", "the program itself may not come from a template")
+    if word := shaped_code(argv):
+        problems.add(
+            f"{where}.argv",
+            f"a mail would say what is run by `{word}`: a template may be an argument of a program, not the program or code",
+        )
     if retry not in ("never", "safe"):
         problems.add(f"{where}.retry", f'`{where}.retry` is "safe" or left out')
     program = argv[0] if Path(argv[0]).is_absolute() or os.sep not in argv[0] else str(folder / argv[0])

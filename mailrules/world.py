@@ -7,14 +7,23 @@ May not live here: anything of weight (every cron tick passes here), what is don
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import time
+from pathlib import PurePath
 from zoneinfo import ZoneInfo
 
 EVERY_DAY = frozenset(range(7))
 CHAT = "chat:"
 """Before the name of a chat, where an address would stand."""
+INTERPRETER = re.compile(r"(?:python|pypy|perl|ruby|node|php|lua|bash|sh|dash|zsh|ksh)[\d.]*$")
+"""Programs that run a text."""
+STARTERS = frozenset((
+    "chronic", "chrt", "doas", "env", "flock", "ionice", "nice", "nohup", "prlimit", "runuser", "setsid", "stdbuf", "sudo",
+    "systemd-run", "taskset", "time", "timeout", "unshare",
+))  # fmt: skip
+"""Programs that do nothing but start another, which stands among their arguments."""
+_CODE = re.compile(r"-[A-Za-z]*[ceErS]|--(?:eval|command|execute|run|print)|-[pmM]")
 _ID = re.compile(r"(?:\*\.(?=[^.]+\.[^.]))?[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
 
 
@@ -72,6 +81,24 @@ class Receiver:
     authserv_id: str = ""
     topmost: bool = False
     dkim: bool = False
+
+
+def shaped_code(argv: Sequence[str]) -> str:
+    """Return the argument of a declared script by which a mail would say what is run, "" where there is none."""
+    code = False
+    for at, word in enumerate(argv):
+        filled = "{{" in word
+        if filled and (at == 0 or code or _names_program(argv[:at])):
+            return word
+        started = any(INTERPRETER.match(PurePath(before).name) for before in argv[:at])
+        code = started and _CODE.fullmatch(word) is not None
+    return ""
+
+
+def _names_program(before: Sequence[str]) -> bool:
+    """Whether the next word may be what is run: only what starts or runs others, its options and numbers came so far."""
+    names = [PurePath(word).name for word in before if not (word.startswith("-") or word[:1].isdigit() or "=" in word)]
+    return all(name in STARTERS or INTERPRETER.match(name) for name in names)
 
 
 def outside(address: str, people: Mapping[str, str]) -> bool:

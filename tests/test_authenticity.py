@@ -319,6 +319,7 @@ RULES = load(
 )
 HUB = b"Subject: Your hub link ends\r\n%s\r\nApp: Never Settle\r\nID: 446453545547\r\nUntil: 2026-02-01\r\n"
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)
+SHIPPED = load([*shipped_rules()], grammar_text())
 
 
 def hub(
@@ -419,6 +420,29 @@ def test_what_came_inside_another_mail_is_unverified_whoever_sent_that() -> None
     assert (
         with_trust(replace(message, forged="two"), replace(notice, forwarded=True), RULES.systems, []).trust == "forged"
     )
+
+
+def letter(head: bytes, body: bytes) -> tuple[str, ...]:
+    content = PASS + b"From: no-reply@amazon.com\nDate: Wed, 31 Dec 2025 00:00:00 +0000\n" + head + b"\n" + body
+    raw = RawMessage(source="x", content=content, received_at=WHEN, account="shop")
+    found = pipeline_read(raw, SHIPPED, receiver=OURS, developers={"446453545547"})
+    assert {n.status for n in found.notices} == {"read"}
+    return tuple(n.trust for n in found.notices)
+
+
+def test_what_a_mail_forwards_answers_or_quotes_is_not_proven_by_its_sender() -> None:
+    says = b"That access will expire on 2026-01-30.\nDeveloper ID: 446453545547\nDeveloper nickname: Never Settle\nAccess expiration date: 2026-01-30\n"
+    title = b"Subject: ACTION REQUIRED - Your software application authorization will expire in 30 days\n"
+    assert letter(title, says) == ("bound",)
+    for before in (b"Fwd: ", b"WG: ", b"Re: ", b"AW[2]: ", "返信：".encode(), "转发: Re: ".encode()):
+        assert letter(title.replace(b"ACTION", before + b"ACTION"), says) == ("unverified",), before
+    assert letter(title, b"> " + says.replace(b"\n", b"\n> ")) == ("unverified",)
+    for kind in (b"rfc822", b"global", b"news", b"x-other"):
+        inner = PASS + b"From: no-reply@amazon.com\nContent-Type: text/plain\n" + title + b"\n" + says
+        around = b"Subject: Delivery failed\nContent-Type: multipart/mixed; boundary=b\n"
+        parts = b"--b\nContent-Type: message/" + kind + b"\n\n" + inner + b"\n--b--\n"
+        assert letter(around, parts) == ("unverified",), kind
+        assert letter(b"Subject: x\nContent-Type: message/" + kind + b"\n", inner) == ("unverified",), kind
 
 
 def test_another_text_under_a_message_id_that_was_believed_is_not_bound() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -18,6 +19,7 @@ from mailrules.actions.limits import LIMITS
 from mailrules.actions.ownership import unsafe
 from mailrules.actions.processes import descendants
 from mailrules.effects import Outcome
+from mailrules.world import shaped_code
 from tests.test_actions import NOW, claim, services
 
 posix_root = pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="gives files away, which only root may")
@@ -119,6 +121,50 @@ def test_the_file_that_an_interpreter_runs_is_looked_at_too(program: Path) -> No
     file.chmod(0o666)
     assert f"others may write to {file}" in run(Path(sys.executable), "-I", str(file)).why
     assert run(Path(sys.executable), "-c", "print('ran')" + " " * 5000).output == "ran\n"
+
+
+def test_what_a_program_starts_that_does_nothing_else_is_looked_at_too(program: Path) -> None:
+    file = program.with_name("text.py")
+    file.write_text("print('ran')\n", encoding="utf-8")
+    inner = program.with_name("inner")
+    inner.write_text("#!/bin/sh\necho ran\n", encoding="utf-8")
+    inner.chmod(0o700)
+    ways = [
+        ("env", "A=b", sys.executable, "-I", str(file)),
+        ("nice", "-n", "1", "env", sys.executable, str(file)),
+        ("timeout", "5", str(inner)),
+    ]
+    for name, *words in ways:
+        starter = Path(shutil.which(name) or "")
+        assert run(starter, *words).output == "ran\n"
+        changed = Path(words[-1])
+        before = changed.stat().st_mode
+        changed.chmod(0o707)
+        assert f"others may write to {changed}" in run(starter, *words).why
+        changed.chmod(before)
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["{{ developer }}"], ["/usr/bin/env", "{{ developer }}"], ["/usr/bin/python3", "-I", "{{ developer }}"], ["env", "A=b", "-i", "nice", "-n", "5", "{{ developer }}"],
+        ["/bin/sh", "-c", "echo {{ developer }}"], ["bash", "-ec", "x {{ developer }}"], ["timeout", "5", "bash", "-c", "{{ developer }}"],
+        ["python3", "-c", "print('{{ developer }}')"], ["perl", "-e", "{{ developer }}"], ["node", "--eval", "{{ developer }}"],
+    ],
+)  # fmt: skip
+def test_no_value_of_a_mail_is_the_program_or_its_code(argv: list[str]) -> None:
+    assert shaped_code(argv) == argv[-1]
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["/opt/renew", "{{ developer }}", "-c", "{{ expires }}"], ["/bin/sh", "-c", 'echo "$1"', "sh", "{{ developer }}"],
+        ["env", "python3", "/opt/renew.py", "{{ developer }}"], ["python3", "-I", "/opt/renew.py", "--name={{ developer }}"],
+    ],
+)  # fmt: skip
+def test_a_value_of_a_mail_may_be_an_argument(argv: list[str]) -> None:
+    assert shaped_code(argv) == ""
 
 
 def test_what_cannot_be_started_is_a_sentence(program: Path) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import selectors
 import shutil
 import signal
@@ -22,6 +21,7 @@ from mailrules.actions.limits import fix, limited
 from mailrules.actions.ownership import unsafe
 from mailrules.actions.processes import adopt_orphans, descendants, end
 from mailrules.effects import Effect, Outcome
+from mailrules.world import INTERPRETER, STARTERS
 
 GRACE = 5.0
 KEPT = 32 * 1024
@@ -29,7 +29,6 @@ KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TZ")
 """All that a script inherits; never a value of mail, never a secret."""
 DONE = {0: "it ended well", 10: "already done (exit code 10)"}
 AGAIN = 75
-_INTERPRETER = re.compile(r"(?:python|pypy|perl|ruby|node|php|lua|bash|sh|dash|zsh|ksh)[\d.]*$")
 
 
 @dataclass(slots=True)
@@ -113,9 +112,20 @@ def _checked(argv: list[str], cwd: str | None, path: str) -> tuple[str, str]:
     problem = unsafe(Path(found))
     if not problem and not os.access(found, os.X_OK):
         problem = f"the script {found} is not executable; `chmod u+x {found}` mends it"
-    if not problem and _INTERPRETER.match(Path(found).name):
-        problem = _unsafe_text(argv[1:], cwd)
-    return found, problem
+    return found, problem or _unsafe_inside(Path(found).name, argv[1:], cwd, path)
+
+
+def _unsafe_inside(program: str, words: list[str], cwd: str | None, path: str) -> str:
+    """Return why what a program is to start in its turn may be somebody else's doing, or ""."""
+    if INTERPRETER.match(program):
+        return _unsafe_text(words, cwd)
+    if program not in STARTERS:
+        return ""
+    for at, word in enumerate(words, 1):
+        inner = shutil.which(word, path=path) if os.sep not in word else shutil.which(Path(cwd or os.sep, word))
+        if inner and not word.startswith("-"):
+            return unsafe(Path(inner)) or _unsafe_inside(Path(inner).name, words[at:], cwd, path)
+    return ""
 
 
 def _unsafe_text(words: list[str], cwd: str | None) -> str:

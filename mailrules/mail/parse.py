@@ -126,8 +126,8 @@ class _Walk:
                 continue
             self.defects += [f"The MIME structure is damaged ({type(d).__name__})." for d in part.defects[:20]]
             children = part.get_payload() if part.is_multipart() else None
-            if part.get_content_type() == "message/rfc822":
-                if isinstance(children, list) and children and isinstance(children[0], Tree):
+            if part.get_content_maintype() == "message":  # also message/global, and whatever else a reader may open
+                if isinstance(children, list) and len(children) == 1 and isinstance(children[0], Tree):
                     inner = _unwrapped(part, children[0])
                     self.attached.append(_nested(inner, path, level + 1, self.received_at, closed=closed))
             elif isinstance(children, list):

@@ -7,6 +7,7 @@ May not live here: reading Authentication-Results (mail/auth.py), what a level a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
@@ -17,6 +18,7 @@ from mailrules.mail.headers import domain_fault
 from mailrules.mail.message import Message
 from mailrules.notices.lookalike import look_alike
 from mailrules.notices.notice import Notice, Trust
+from mailrules.notices.patterns import FORWARDED
 
 FRESH = timedelta(days=45)
 EXPIRY_WINDOW = (timedelta(days=-30), timedelta(days=400))
@@ -27,6 +29,11 @@ SHARED = frozenset((
     "yahoo.de", "yandex.ru",
 ))  # fmt: skip
 """Domains that anybody can get an address of: only a single address of these can be confirmed, never the whole domain."""
+
+
+_ANSWERED = re.compile(
+    r"\s*(?:re|aw|antw|sv|rif|res|odp|回复|答复|回覆|返信)\s*(?:\[\d{1,3}\]|\(\d{1,3}\))?\s*[:\uff1a]", re.IGNORECASE
+)
 
 
 def with_trust(
@@ -88,7 +95,7 @@ def _judge(
     every = _declared(systems)
     if message.forged:
         return "forged", message.forged
-    if message.path or notice.forwarded:
+    if message.path or notice.forwarded or _handed_on(message, notice):
         return "unverified", "it came inside another mail, whose sender is another"
     if message.sender is None:
         return "unverified", "no sender is known"
@@ -108,6 +115,15 @@ def _judge(
         return "unverified", f"the sender's domain {domain} is not one that the system declares"
     bound = _bound(message, notice, developers)
     return ("authenticated", bound) if bound else ("bound", "authenticated, a developer id you know, fresh")
+
+
+def _handed_on(message: Message, notice: Notice) -> bool:
+    """Whether the mail forwards, answers or quotes what it says: then somebody else may have written it."""
+    if FORWARDED.match(message.subject) or _ANSWERED.match(message.subject):
+        return True
+    lines = {part.path: part.text.split("\n") for part in message.parts}
+    places = {(place.part, place.line) for place in notice.evidence if place.part in lines}
+    return any(lines[part][line - 1].lstrip().startswith(">") for part, line in places)
 
 
 def _bound(message: Message, notice: Notice, developers: Collection[str]) -> str:
