@@ -445,6 +445,23 @@ def test_what_a_mail_forwards_answers_or_quotes_is_not_proven_by_its_sender() ->
         assert letter(b"Subject: x\nContent-Type: message/" + kind + b"\n", inner) == ("unverified",), kind
 
 
+def test_what_only_the_text_that_nobody_sees_says_is_not_bound() -> None:
+    says = b"That access will expire on 2026-01-30.\nDeveloper ID: 446453545547\nDeveloper nickname: Never Settle\nAccess expiration date: 2026-01-30\n"
+    head = b"Subject: ACTION REQUIRED - Your software application authorization will expire in 30 days\nContent-Type: multipart/alternative; boundary=b\n"
+
+    def alternative(plain: bytes, html: bytes) -> bytes:
+        return b"--b\n\n" + plain + b"\n--b\nContent-Type: text/html\n\n" + html + b"\n--b--\n"
+
+    shown = says.replace(b"\n", b"<br>")
+    assert letter(head, alternative(says, shown)) == ("bound",)
+    assert letter(head, alternative(b"Look at the HTML.", shown)) == ("bound",)
+    assert letter(head, alternative(says, b"<p>Shoes</p>")) == ("authenticated",)
+    assert letter(head, alternative(says, b"<div style='color:white'>" + shown + b"</div><p>Shoes</p>")) == (
+        "authenticated",
+    )
+    assert letter(head, alternative(says, b"<p> </p>")) == ("bound",)
+
+
 def test_another_text_under_a_message_id_that_was_believed_is_not_bound() -> None:
     notice = Notice(status="read", system="amazon", trust="bound", fields={"expires": "2026-02-01"})
     believed = {"trust": "authenticated", "fields": {"expires": "2026-03-01"}}

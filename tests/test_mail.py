@@ -147,6 +147,67 @@ def test_hidden_text_is_dropped(hidden: str) -> None:
     assert html_to_text(f"<p>a</p>{hidden}<p>b</p>")[0] == "a\nb"
 
 
+@pytest.mark.parametrize(
+    "style",
+    [
+        "display:\\6eone", "font-size:1px", "font:0/0 a", "opacity:.01", "text-indent:-9999px", "margin-left:-50em", "color:transparent",
+        "position:absolute;left:-9999px", "position:fixed;top:-200em", "position:absolute;clip:rect(0,0,0,0)", "clip-path:inset(100%)",
+        "width:0;overflow:hidden", "max-height:0px;overflow:hidden", "transform:scale(0)", "content-visibility:hidden",
+        "color:rgba(1, 2, 3, 0)", "color:#fff;background:#fff", "color:white", "color:#fefefe", "color:rgb(250, 250, 255)",
+        "background-color:black;color:#010101",
+    ],
+)  # fmt: skip
+def test_text_that_is_off_the_page_too_small_or_has_the_color_of_the_page_is_dropped(style: str) -> None:
+    assert html_to_text(f"<p>a</p><div style='{style}'>B<b>A</b>D</div><p>b</p>")[0] == "a\nb"
+
+
+@pytest.mark.parametrize(
+    "sheet",
+    [
+        ".h{display:none}", "/* x */ .other .h, DIV#i.h { COLOR:red; Display : none }", "<!-- @import 'x'; .h{display:none} -->",
+        "@media all { .h { visibility:hidden } } .x{}", "@media (width:1px){.h{display:block}} #i{font-size:0}", "div{display:none!important}",
+    ],
+)  # fmt: skip
+def test_text_that_a_style_sheet_hides_is_dropped(sheet: str) -> None:
+    own = " style='display:block'" if "!important" in sheet else ""
+    assert html_to_text(f"<style>{sheet}</style><p>a</p><div class='h x' id=i{own}>BAD</div><p>b</p>")[0] == "a\nb"
+
+
+@pytest.mark.parametrize(
+    ("sheet", "style"),
+    [
+        ("@media (max-width:600px){.h{display:none}}", ""), ("@media print{.h{display:none}} @x{{}} .y{display:none}", ""),
+        (".h{display:none}", "display:block"), (".y .h{display:none} .h:hover{display:none} *{display:none}", ""), (".h{display:none", ""),
+        ("@media x {", ""), (".h{color:#fff;background:#000}", "color:#fff"), ("", "color:#fff;background:#232f3e"), ("", "color:#fff;background:url(x.png)"),
+        ("", "color:nonsense"), ("", "font-size:11px;opacity:1;margin-left:-5px;position:relative;left:-2px;width:0;height:0;text-indent:x"),
+    ],
+)  # fmt: skip
+def test_text_that_may_be_seen_is_kept(sheet: str, style: str) -> None:
+    text = html_to_text(f"<style>{sheet}</style><p>a</p><div class='h' style='{style}'>good</div><p>b</p>")[0]
+    assert text == "a\ngood\nb"
+
+
+def test_the_ground_of_an_outer_element_counts_and_a_picture_is_no_color() -> None:
+    dark = "<body bgcolor=#000000 text=#ffffff><p>a<font color=black>BAD</font></p></body>"
+    assert html_to_text(dark)[0] == "a"
+    assert html_to_text("<table background=x.png><tr><td><font color=#ffffff>a</font></td></tr></table>")[0] == "a"
+
+
+def test_a_sheet_made_to_be_slow_is_read_in_time() -> None:
+    began = time.process_time()
+    for sheet in (
+        "@a{" * 60_000,
+        "{" * 200_000,
+        "}" * 200_000,
+        "a{b:c}" * 30_000,
+        ".h{display:none}" * 12_000,
+        "/*" * 100_000,
+        "a;" * 100_000,
+    ):
+        html_to_text(f"<style>{sheet}</style>" + "<i class=h>" * 900 + "x")
+    assert time.process_time() - began < 20
+
+
 def test_a_saved_page_has_one_part_and_no_sender() -> None:
     page = read(b"<meta charset=shift_jis><p>" + "①".encode("cp932"), "text/html")
     assert (page.sender, page.forged, page.parts[0].path, page.parts[0].text) == (None, "", "1", "①")

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
+from mailrules.mail.visible import DROPPED, Paint, declared, faded, first_paint, hidden_by_sheets, hides, painted
+
 HTML_CAP = 1_000_000
 DEPTH_CAP = 2_000
 FORMATTING_BUDGET = 5_000_000
@@ -64,9 +66,6 @@ _BLOCKS = frozenset(
         "td",
         "th",
     ]
-)
-_DROPPED = frozenset(
-    ["head", "style", "script", "title", "template", "noembed", "noframes", "iframe", "object", "audio", "video"]
 )
 _FORMATTING = frozenset(
     ["a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u"]
@@ -155,54 +154,30 @@ def _tag_end(html: str, at: int) -> int:
             return len(html)
 
 
-def _hidden(node: LexborNode) -> bool:
-    if node.tag in _DROPPED:
-        return True
-    attributes = node.attributes
-    if not attributes:
-        return False
-    if "hidden" in attributes:
-        return True
-    style = re.sub(r"\s+", "", (attributes.get("style") or "").lower())
-    if not style:
-        return False
-    rules: dict[str, str] = {}
-    for rule in "".join(piece.rpartition("*/")[2] for piece in style.split("/*")).split(";"):
-        name, _, value = rule.partition(":")
-        rules[name] = value.removesuffix("!important")
-    nothing = re.compile(r"[+-]?0*\.?0*(px|pt|em|rem|%|vh|vw|ex|ch|in|cm|mm)?$")
-
-    def zero(name: str) -> bool:
-        return "0" in rules.get(name, "") and nothing.match(rules[name]) is not None
-
-    return (
-        rules.get("display") == "none"
-        or rules.get("visibility") in ("hidden", "collapse")
-        or rules.get("mso-hide") == "all"
-        or zero("font-size")
-        or zero("opacity")
-        or (rules.get("overflow") == "hidden" and (zero("max-height") or zero("height")))
-    )
-
-
-def _events(root: LexborNode) -> Iterator[tuple[str, str, LexborNode]]:
+def _events(tree: LexborHTMLParser, root: LexborNode) -> Iterator[tuple[str, str, LexborNode]]:
     """Walk the visible tree without recursion: ("open" | "close" | "text", tag or text, node)."""
-    stack: list[tuple[LexborNode, bool]] = [(root, False)]
+    by_sheets, paint = hidden_by_sheets(tree), first_paint(tree)
+    stack: list[tuple[LexborNode, bool, Paint]] = [(root, False, paint)]
     while stack:
-        node, leaving = stack.pop()
+        node, leaving, paint = stack.pop()
         tag = node.tag or ""
         if leaving:
             yield "close", tag, node
             continue
         if node is not root and node.next is not None:
-            stack.append((node.next, False))
+            stack.append((node.next, False, paint))
         if tag == "-text":
-            yield "text", node.text_content or "", node
-        elif node.is_element_node and not _hidden(node):
+            if not faded(paint):
+                yield "text", node.text_content or "", node
+        elif node.is_element_node:
+            attributes = node.attributes
+            rules = declared(attributes.get("style") or "") if attributes else {}
+            if tag in DROPPED or "hidden" in attributes or hides(rules) or (by_sheets and node.mem_id in by_sheets):
+                continue
             yield "open", tag, node
-            stack.append((node, True))
+            stack.append((node, True, paint))
             if node.first_child is not None:
-                stack.append((node.first_child, False))
+                stack.append((node.first_child, False, painted(paint, attributes, rules) if attributes else paint))
 
 
 class _Lines:
@@ -239,10 +214,11 @@ def html_to_text(html: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
         html, defects = html[:HTML_CAP], ("The HTML is longer than 1 MB; the rest was not read.",)
     if _too_deep(html):
         return "", (), ("The HTML is nested too deeply to be read.",)
-    root = LexborHTMLParser(html).root
+    tree = LexborHTMLParser(html)
+    root = tree.root
     if root is None:
         return "", (), defects
-    events = list(_events(root))
+    events = list(_events(tree, root))
     layout: set[int] = set()  # rows that contain a table: their nested rows are the lines
     rows: list[int] = []
     for index, (kind, tag, _) in enumerate(events):

@@ -126,10 +126,19 @@ def _handed_on(message: Message, notice: Notice) -> bool:
     return any(lines[part][line - 1].lstrip().startswith(">") for part, line in places)
 
 
+def _unseen(message: Message, notice: Notice) -> bool:
+    """Whether a mail that has HTML says what it says in its plain text alone."""
+    html = {part.path: part.html for part in message.parts}
+    places = {html[place.part] for place in notice.evidence if place.part in html}
+    return places == {False} and any(part.html and part.text.strip() for part in message.parts)
+
+
 def _bound(message: Message, notice: Notice, developers: Collection[str]) -> str:
     """Return why an authenticated notice is not bound, or "" where it is."""
     if notice.status != "read":
         return "it could not be read"
+    if _unseen(message, notice):
+        return "the part of it that people see does not say so"
     number = notice.fields.get("developer_id")
     if number not in developers:
         return (

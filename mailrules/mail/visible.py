@@ -1,0 +1,201 @@
+"""Whether a reader would see an element of HTML: what its own style, its colors and the sheets in the document say.
+
+In: an element, the sheets. Out: hidden or not. May not live here: lines, links, anything about notices.
+
+A mail may be read by its text alone; so what only a browser could know (scripts, images, sizes of windows) is not asked.
+Where it cannot be told, the element counts as seen: a genuine notice must not vanish by a guess.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+
+from selectolax.lexbor import LexborHTMLParser
+
+DROPPED = frozenset(
+    ("head", "style", "script", "title", "template", "noembed", "noframes", "iframe", "object", "audio", "video")
+)
+SHEETS_CAP = 200_000
+SELECTORS_CAP = 60
+FAR = 500.0
+"""So many pixels away from where it belongs, nobody looks."""
+TINY = 2.0
+_NUMBER = re.compile(r"([+-]?[0-9]{0,9}\.?[0-9]{0,9})(px|pt|em|rem|%|vh|vw|ex|ch|in|cm|mm)?")
+_PIXELS = {"": 1.0, "px": 1.0, "pt": 1.33, "em": 16.0, "rem": 16.0, "ex": 8.0, "ch": 8.0, "in": 96.0, "cm": 38.0, "mm": 3.8, "%": 10.0, "vh": 10.0, "vw": 10.0}  # fmt: skip
+_NAMES = {"white": (255, 255, 255), "black": (0, 0, 0), "snow": (255, 250, 250), "ivory": (255, 255, 240), "whitesmoke": (245, 245, 245), "ghostwhite": (248, 248, 255)}  # fmt: skip
+_ESCAPE = re.compile(r"\\([0-9a-f]{1,6})\s?", re.IGNORECASE)
+_COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)", re.DOTALL)
+_BRACE = re.compile("[{}]")
+_ANY_WINDOW = re.compile(r"@media\s+(?:only\s+)?(?:all|screen)", re.IGNORECASE)
+_SIMPLE = re.compile(
+    r"[A-Za-z][A-Za-z0-9]{0,20}(?:[.#][A-Za-z_][\w-]{0,60}){0,4}|(?:[.#][A-Za-z_][\w-]{0,60}){1,4}", re.ASCII
+)
+Color = tuple[int, int, int]
+Paint = tuple[Color | None, Color | None] | None
+"""The color of a text and of what is behind it."""
+
+
+def declared(style: str) -> dict[str, str]:
+    """Return the declarations of a style; the last of each name counts."""
+    text = _COMMENT.sub("", style) if "/*" in style else style
+    if "\\" in text:
+        text = _ESCAPE.sub(lambda m: chr(min(int(m[1], 16), 0x10FFFF) or 32), text)
+    text = " ".join(text.lower().split())
+    found: dict[str, str] = {}
+    for piece in text.split(";"):
+        name, colon, value = piece.partition(":")
+        if colon:
+            found[name.strip()] = value.strip()
+    return found
+
+
+def hides(rules: Mapping[str, str]) -> bool:
+    """Whether declarations take what they apply to out of sight, the color of what is behind it aside."""
+    for name in rules.keys() & _HIDING.keys():
+        if _HIDING[name](_said(rules, name)):
+            return True
+    if "overflow" in rules and _said(rules, "overflow").startswith(("hidden", "clip")):
+        return any(_at_most(_said(rules, name), 0) for name in _SIZES)
+    if _said(rules, "position") in ("absolute", "fixed", "relative"):
+        cut = re.match(r"rect\((?:[01](?:px)?[, ]*){4}\)", _said(rules, "clip"))
+        return cut is not None or any(abs(_pixels(_said(rules, name)) or 0.0) >= FAR for name in _SIDES)
+    return False
+
+
+def _said(rules: Mapping[str, str], name: str) -> str:
+    return rules.get(name, "").removesuffix("!important").strip()
+
+
+def _pixels(value: str) -> float | None:
+    match = _NUMBER.fullmatch(value)
+    try:
+        return float(match[1]) * _PIXELS[match[2] or ""] if match else None
+    except ValueError:
+        return None
+
+
+def _at_most(value: str, most: float) -> bool:
+    length = _pixels(value)
+    return length is not None and 0 <= length <= most
+
+
+def _far(value: str) -> bool:
+    return value.startswith("-") and (_pixels(value) or 0.0) <= -FAR
+
+
+_HIDING: Mapping[str, Callable[[str], bool]] = {
+    "display": lambda value: value == "none",
+    "visibility": lambda value: value in ("hidden", "collapse"),
+    "content-visibility": lambda value: value == "hidden",
+    "mso-hide": lambda value: value == "all",
+    "font-size": lambda value: _at_most(value, TINY),
+    "font": lambda value: re.match(r"0(?:px|pt)?[ /]", value) is not None,
+    "opacity": lambda value: _at_most(value, 0.05),
+    "text-indent": _far,
+    "margin-left": _far,
+    "margin-top": _far,
+    "clip-path": lambda value: value.startswith(("inset(100%", "inset(50%")),
+    "transform": lambda value: re.search(r"scale[xy]?\(0[,)]|translate[xy]?\(-\d{4}", value) is not None,
+    "color": lambda value: value == "transparent" or re.fullmatch(r"rgba\([^)]*, ?0?\.?0+\)", value) is not None,
+}
+_SIZES = ("height", "max-height", "width", "max-width")
+_SIDES = ("left", "top", "right", "bottom")
+
+
+def color(text: str) -> Color | None:
+    """Return a plainly written color, None where it is none."""
+    text = text.removesuffix("!important").strip().lower()
+    if text in _NAMES:
+        return _NAMES[text]
+    if match := re.fullmatch(r"#?([0-9a-f]{6})", text):
+        return int(match[1][:2], 16), int(match[1][2:4], 16), int(match[1][4:], 16)
+    if match := re.fullmatch(r"#([0-9a-f])([0-9a-f])([0-9a-f])", text):
+        return int(match[1] * 2, 16), int(match[2] * 2, 16), int(match[3] * 2, 16)
+    if match := re.fullmatch(r"rgba?\((\d{1,3})[, ]+(\d{1,3})[, ]+(\d{1,3})(?:[,/ ]+[0-9.]+%?)?\)", text):
+        return int(match[1]), int(match[2]), int(match[3])
+    return None
+
+
+def _alike(one: Color, other: Color) -> bool:
+    """Whether nobody tells two colors apart."""
+    return all(abs(a - b) <= 8 for a, b in zip(one, other, strict=True))
+
+
+def hidden_by_sheets(tree: LexborHTMLParser) -> frozenset[int]:
+    """Return (by their identity) the elements that a style sheet in the document hides, whatever the window's size.
+
+    Selectors of one element each are followed: the cost of others grows with the depth, to the power of their length.
+    """
+    text = "\n".join(node.text() or "" for node in tree.css("style"))[:SHEETS_CAP]
+    hidden: set[int] = set()
+    asked = 0
+    for selectors, body in _rules(_COMMENT.sub("", text)):
+        rules = declared(body)
+        if not hides(rules):
+            continue
+        strong = any(value.endswith("!important") for value in rules.values())
+        for selector in selectors.split(","):
+            if asked == SELECTORS_CAP:
+                return frozenset(hidden)
+            if _SIMPLE.fullmatch(selector.strip()) is None:
+                continue
+            asked += 1
+            for node in tree.css(selector.strip()):
+                own = declared((node.attributes or {}).get("style") or "")
+                if strong or not own.keys() & rules.keys():
+                    hidden.add(node.mem_id)
+    return frozenset(hidden)
+
+
+def _rules(sheet: str) -> Iterator[tuple[str, str]]:
+    """Yield the selectors and the declarations of each rule that stands under no condition (@media), in linear time.
+
+    What stands under one is left alone: it shows one of two versions of the same text.
+    """
+    at = 0
+    while (start := sheet.find("{", at)) >= 0:
+        before = sheet[at:start].rpartition(";")[2].strip("} \t\r\n").removeprefix("<!--").removeprefix("-->").strip()
+        end = sheet.find("}", start)
+        if end < 0:
+            return
+        if _ANY_WINDOW.fullmatch(before):
+            at = start + 1
+            continue
+        if before.startswith("@"):
+            depth = 0
+            for brace in _BRACE.finditer(sheet, start):
+                depth += 1 if brace[0] == "{" else -1
+                end = brace.end() - 1
+                if not depth:
+                    break
+        else:
+            yield before, sheet[start + 1 : end]
+        at = end + 1
+
+
+def first_paint(tree: LexborHTMLParser) -> Paint:
+    """Return the colors that a text has before anybody says one; none are known where a sheet may say others."""
+    sheets = any(
+        "color" in text or "background" in text for node in tree.css("style") if (text := (node.text() or "").lower())
+    )
+    return None if sheets else ((0, 0, 0), (255, 255, 255))
+
+
+def painted(paint: Paint, attributes: Mapping[str, str | None], rules: Mapping[str, str]) -> Paint:
+    """Return the colors of text in an element, None where they cannot be told."""
+    if paint is None:
+        return None
+    text, ground = paint
+    said = rules.get("color") or (attributes.get("color") or attributes.get("text") or "")
+    if said:
+        text = color(said)
+    behind = rules.get("background-color") or rules.get("background") or attributes.get("bgcolor") or ""
+    if behind or "background-image" in rules or attributes.get("background"):
+        ground = None if attributes.get("background") or "background-image" in rules else color(behind)
+    return text, ground
+
+
+def faded(paint: Paint) -> bool:
+    """Whether a text has the color of what is behind it."""
+    return paint is not None and paint[0] is not None and paint[1] is not None and _alike(paint[0], paint[1])
