@@ -17,7 +17,7 @@ mutation:
 # Every branch of what decides whom to believe and what is done once; fails below 100 %.
 DECIDING = mailrules/mail/auth.py,mailrules/mail/dkim.py,mailrules/mail/headers.py,mailrules/notices/trust.py,mailrules/notices/lookalike.py,mailrules/spine/anchors.py,mailrules/store/outbox.py,mailrules/spine/drain.py,mailrules/effects.py
 coverage:
-	.venv/bin/python -m coverage run --branch --include=$(DECIDING) -m pytest -q tests/test_authenticity.py tests/test_dkim.py tests/test_trusting.py tests/test_mail.py tests/test_outbox.py tests/test_store.py tests/test_limits.py tests/test_verifying.py tests/test_actions.py tests/test_plan.py
+	.venv/bin/python -m coverage run --branch --include=$(DECIDING) -m pytest -q tests/test_authenticity.py tests/test_dkim.py tests/test_trusting.py tests/test_mail.py tests/test_outbox.py tests/test_store.py tests/test_limits.py tests/test_verifying.py tests/test_actions.py tests/test_plan.py tests/test_mail_actions.py tests/test_mail_out.py
 	.venv/bin/python -m coverage report --show-missing --fail-under=100
 mutate-mail:
 	MAILRULES_SECONDS=300 .venv/bin/python -m pytest -q -s -m torture tests/test_mutated_mail.py

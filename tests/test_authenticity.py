@@ -46,6 +46,7 @@ def verdict(block: bytes, receiver: Receiver | None = OURS, domain: str = "amazo
         b"Amazon Gutschein, <service@shop.test.>, Office,",
         b"no-reply@amazon.com(<evil@evil.test>)",
         b"Amazon:no-reply@amazon.com,evil@evil.test;",
+        b"Amazon @Home <no-reply@amazon.com>",
         b"=?utf-8?q?no-reply=40amazon.com?= <evil@evil.test>",
         b'"no-reply@amazon.com" <evil@evil.test>',
         b"no-reply@amazon.com, evil@evil.test",
@@ -90,6 +91,11 @@ def test_a_plain_from_is_read_and_authenticated(value: bytes, name: str) -> None
     assert message.sender is not None, message.forged
     assert (message.sender.name, message.sender.address) == (name, "no-reply@amazon.com")
     assert message.auth.result == "pass"
+
+
+def test_a_plain_international_name_is_a_domain_like_any_other() -> None:
+    sender, fault = read_from([("from", b"service@xn--bcher-kva.example")])
+    assert (sender.domain if sender else "", fault) == ("xn--bcher-kva.example", "")
 
 
 def test_two_from_fields_are_forged_in_either_order_and_with_a_space_before_the_colon() -> None:
@@ -165,6 +171,7 @@ def test_results_that_are_not_ours_or_not_about_the_sender_say_nothing(value: by
         b"mx.test; dkim=pass (1024-bit key) header.d=amazon.com; spf=pass smtp.mailfrom=x.test;",
         b"mx.test; dkim=fail header.d=other.test; dkim=pass header.d=amazon.com",
         b"mx.test; dkim=pass header.d=amazon.com header.i=@mail.amazon.com",
+        b"mx.test; dmarc=pass (a (b) c) header.from=amazon.com",
     ],
 )
 def test_genuine_results_of_the_declared_receiver_pass(value: bytes) -> None:
