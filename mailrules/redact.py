@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import re
 import sys
 from collections.abc import Sequence
@@ -50,12 +51,16 @@ class Secrets:
             self.remember(secret)
 
     def __repr__(self) -> str:
-        return f"<{len(self._known)} secrets>"
+        return "<secrets>"
 
     def remember(self, secret: str) -> None:
-        """Let a secret be taken out of every text from now on."""
+        """Let a secret be taken out of every text from now on, also as JSON, Python and base64 write it."""
         if len(secret) >= SHORTEST:
-            self._known.add(secret)
+            quoted = (json.dumps(secret), json.dumps(secret, ensure_ascii=False), repr(secret))
+            self._known |= {secret, *(text[1:-1] for text in quoted)}
+            blob = base64.b64encode(secret.encode("utf-8", "replace")).decode().rstrip("=")
+            if len(blob) >= PLAIN:
+                self._known.add(blob)
 
     def redacted(self, text: str) -> str:
         """Return the text without secrets: those that were fetched, also inside base64, and what has the shape of a token."""
@@ -78,7 +83,7 @@ def _holds(blob: str, known: Sequence[str]) -> bool:
         inner = base64.b64decode(text + "=" * (-len(text) % 4))
     except (binascii.Error, ValueError):
         return False
-    return any(secret.encode() in inner for secret in known)
+    return any(secret.encode("utf-8", "replace") in inner for secret in known)
 
 
 _AT_THE_DOOR: list[Secrets] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import os
 import subprocess
 import sys
@@ -66,6 +67,25 @@ def test_a_secret_that_was_fetched_is_taken_out_also_from_base64():
     assert (
         redacted("an ordinary line with aGVsbG8gd29ybGQgaGVsbG8=") == "an ordinary line with aGVsbG8gd29ybGQgaGVsbG8="
     )
+
+
+def test_a_secret_is_taken_out_as_json_python_and_base64_write_it_too():
+    odd = 'pä"ss\\wörd\n2'
+    for one in (odd, "hunter", "\udc80not text", CANARY):
+        clear = Secrets(one).redacted
+        blob = base64.b64encode(one.encode("utf-8", "replace")).decode()
+        for said in (
+            one,
+            json.dumps({"why": one}),
+            json.dumps([one], ensure_ascii=False),
+            repr(one),
+            f"AUTH {blob} x",
+        ):
+            told = clear(f"it said {said} and ended")
+            assert MARK in told, said
+            assert not any(form in told for form in (one, json.dumps(one)[1:-1], repr(one)[1:-1], blob.rstrip("="))), (
+                told
+            )
 
 
 def test_a_short_password_does_not_eat_into_words_and_a_very_short_one_is_left():
