@@ -10,7 +10,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import time
-from pathlib import PurePath
 from zoneinfo import ZoneInfo
 
 EVERY_DAY = frozenset(range(7))
@@ -90,14 +89,14 @@ def shaped_code(argv: Sequence[str]) -> str:
         filled = "{{" in word
         if filled and (at == 0 or code or _names_program(argv[:at])):
             return word
-        started = any(INTERPRETER.match(PurePath(before).name) for before in argv[:at])
+        started = any(INTERPRETER.match(before.rpartition("/")[2]) for before in argv[:at])
         code = started and _CODE.fullmatch(word) is not None
     return ""
 
 
 def _names_program(before: Sequence[str]) -> bool:
     """Whether the next word may be what is run: only what starts or runs others, its options and numbers came so far."""
-    names = [PurePath(word).name for word in before if not (word.startswith("-") or word[:1].isdigit() or "=" in word)]
+    names = [word.rpartition("/")[2] for word in before if not (word.startswith("-") or word[:1].isdigit() or "=" in word)]
     return all(name in STARTERS or INTERPRETER.match(name) for name in names)
 
 

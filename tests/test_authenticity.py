@@ -153,6 +153,11 @@ def test_a_missing_from_is_no_forgery() -> None:
         b"mx.test; " + b"x" * 20_000 + b"; dmarc=pass header.from=amazon.com",
         b"mx.test; dmarc=pass header.from=amazon.com \xff",
         b"mx.test;\x0bdmarc=pass header.from=amazon.com",
+        b'mx.test; dmarc=pass header.from=amazon.com; spf=none reason="abc',
+        b"mx.test; dmarc=pass header.from=amazon.com; spf=none (abc",
+        b"mx.test; dmarc=pass header.from=amazon.com; spf=none (a (b) c",
+        b"mx.test; dkim=fail header.d=amazon.com; dkim=pass header.d=evil.test",
+        b"ax.test; dmarc=pass header.from=amazon.com",
         b"mx.test; dkim=pass header.d=amazon.com\x1c.evil.test",
         b"mx.test; dkim=pass header.d=amazon.com header.i=@evil.test",
         b"mx.test; dkim=pass header.d=amazon.com header.i=@evilamazon.com",
@@ -183,6 +188,22 @@ def test_only_the_topmost_field_counts() -> None:
     assert verdict(PASS + below) == "pass"
     assert verdict(below + PASS) == "fail"
     assert verdict(b"Authentication-Results: other.test; spf=pass\n" + PASS) == "none"
+
+
+def test_who_passed_a_mail_on_says_nothing_about_a_field_that_bears_the_receivers_name() -> None:
+    assert verdict(b"Received: from a by mx.elsewhere.test; Mon\n" + PASS) == "pass"
+
+
+def test_where_we_check_ourselves_no_field_counts_and_only_what_was_found_of_that_domain() -> None:
+    fields, ours = header_fields(PASS), Receiver(dkim=True)
+    good = AuthVerdict(result="pass", domain="amazon.com", reason="It is right.")
+    assert authenticate(fields, "amazon.com", ours).result == "none"
+    assert authenticate(fields, "Amazon.com", ours, good) == good
+    assert authenticate(fields, "evil.test", ours, good).result == "none"
+    bad = replace(good, result="fail")
+    assert authenticate(fields, "amazon.com", ours, bad) == bad
+    assert authenticate(fields, "amazon.com", OURS, bad).result == "pass"
+    assert authenticate(fields, "", ours, replace(good, domain="")).result == "none"
 
 
 def test_without_a_declared_receiver_nothing_is_believed() -> None:
