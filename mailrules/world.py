@@ -96,7 +96,9 @@ def shaped_code(argv: Sequence[str]) -> str:
 
 def _names_program(before: Sequence[str]) -> bool:
     """Whether the next word may be what is run: only what starts or runs others, its options and numbers came so far."""
-    names = [word.rpartition("/")[2] for word in before if not (word.startswith("-") or word[:1].isdigit() or "=" in word)]
+    names = [
+        word.rpartition("/")[2] for word in before if not (word.startswith("-") or word[:1].isdigit() or "=" in word)
+    ]
     return all(name in STARTERS or INTERPRETER.match(name) for name in names)
 
 

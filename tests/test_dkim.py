@@ -178,6 +178,21 @@ def test_a_signature_must_have_been_valid_when_the_mail_came() -> None:
 
 
 @pytest.mark.parametrize(
+    ("times", "word"),
+    [
+        ("x={-35_999}", ""), ("x={-36_001}", "expired"), ("t={35_999}", ""), ("t={36_001}", "dated"), ("t={0}; x={1}", ""),
+        ("t={2}; x={1}", "dated"), ("t={-9_999_999}", ""),
+    ],
+)  # fmt: skip
+def test_the_times_of_a_signature_may_differ_by_ten_hours_and_no_more(times: str, word: str) -> None:
+    head, _, rest = signed(MAIL).partition(b"; h=")
+    told = re.sub(r"\{(-?[\d_]+)\}", lambda m: str(int(CAME.timestamp()) + int(m[1])), times).encode()
+    verdict = check(re.sub(rb"t=\d+", told, head) + b"; h=" + rest)
+    assert verdict.result == ("none" if word else "fail"), "times that hold are not those that were signed"
+    assert word in verdict.reason
+
+
+@pytest.mark.parametrize(
     ("old", "new"),
     [
         (b"v=1", b"v=2"), (b"v=1; ", b""), (b"q=dns/txt", b"q=http"), (b"c=relaxed/relaxed", b"c=none/relaxed"),
