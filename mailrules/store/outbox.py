@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from mailrules.errors import UsageError
+from mailrules.redact import without_tokens
 from mailrules.store.database import Connection
 from mailrules.store.rows import dumps, effect_of
 
@@ -192,6 +193,7 @@ class Outbox(Connection):
     ) -> None:
         """Write down what came of claims (or of effect keys). A claim that somebody else has taken since is left alone."""
         items = [done] if isinstance(done, (Claim, str)) else list(done)
+        outcome = replace(outcome, why=without_tokens(outcome.why), output=without_tokens(outcome.output))
         with self.transaction():
             for item in items:
                 key = item.effect.key if isinstance(item, Claim) else item
