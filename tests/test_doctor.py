@@ -22,6 +22,7 @@ from mailrules import app
 from mailrules import config as configuration
 from mailrules.demo.imap_server import MailServer
 from mailrules.demo.smtp_sink import SmtpSink
+from mailrules.errors import ConfigError
 from mailrules.store import Store
 from tests.mails import DEVELOPER, DEVELOPER_ID, RECEIVER, notice
 from tests.servers import free_port
@@ -155,7 +156,7 @@ def test_a_set_up_that_works_has_nothing_wrong(setup: Setup) -> None:
     }
 
 
-Break = Callable[[Setup], None]
+Break = Callable[[Setup], object]
 
 BROKEN: dict[str, tuple[Break, str, str]] = {
     "no configuration": (lambda s: s.toml.unlink(), "configuration", "there is no configuration file"),
@@ -203,6 +204,13 @@ BROKEN: dict[str, tuple[Break, str, str]] = {
         lambda s: (s.folder / "state" / "mailrules.db").write_bytes(b"this is no database" * 1000), "store", "mailrules.db",
     ),
     "no store yet": (lambda s: shutil.rmtree(s.folder / "state"), "store", "there is no store"),
+    "a folder where the store should be": (
+        lambda s: (shutil.rmtree(s.folder / "state"), (s.folder / "state" / "mailrules.db").mkdir(parents=True)), "store", "it is a folder",
+    ),
+    "a store that a full disk kept from being begun": (
+        lambda s: (shutil.rmtree(s.folder / "state"), (s.folder / "state").mkdir(), (s.folder / "state" / "mailrules.db").touch()),
+        "store", "there is no store",
+    ),
     "a store that others can read": (
         lambda s: (s.folder / "state" / "mailrules.db").chmod(0o644), "modes", "holds mail and can be read by others",
     ),
@@ -257,6 +265,29 @@ def test_a_broken_set_up_is_told_by_its_cause_with_what_to_do(setup: Setup, name
     assert any(words in row["detail"] for row in found), rows
     assert all(row["help"] for row in rows if not row["ok"]), rows
     assert "secret" not in json.dumps([row["detail"] for row in rows]).replace("the secret ", "").replace("secrets", "")
+
+
+def test_without_a_store_nothing_is_said_of_what_would_stand_in_it(setup: Setup) -> None:
+    shutil.rmtree(setup.folder / "state")
+    _, rows = doctor(setup.folder)
+    assert [
+        (row["check"], row["ok"]) for row in rows if row["check"] in ("store", "invariants", "messages", "effects")
+    ] == [("store", False)]
+
+
+def test_a_store_on_a_disk_that_is_read_only_is_told(setup: Setup) -> None:
+    state = setup.folder / "state"
+    mount = shutil.which("mount")
+    if not mount or subprocess.run([mount, "--bind", state, state], capture_output=True, check=False).returncode:
+        pytest.skip("nothing can be mounted here (needs root)")
+    try:
+        subprocess.run([mount, "-o", "remount,bind,ro", state], check=True)
+        _, rows = doctor(setup.folder)
+        assert ["cannot be written" in row["detail"] for row in rows if not row["ok"]] == [True]
+        with pytest.raises(ConfigError, match="cannot be written"):
+            app.poll(configuration.load(str(setup.toml)))
+    finally:
+        subprocess.run(["umount", state], check=True)
 
 
 def test_a_certificate_that_nobody_vouches_for_is_told(setup: Setup, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from mailrules.errors import MailrulesError
 from mailrules.store import Store
 from tests.many import ManyAccounts, configured, notice_of
 from tests.servers import dovecot_available, lying, scripted
+from tests.test_backlog import Counting
 
 ROOT = Path(__file__).resolve().parent.parent
 TODAY = date(2024, 3, 11)
@@ -228,6 +229,28 @@ def test_a_first_run_that_is_killed_again_and_again_comes_to_the_same(shop: Many
         assert process.wait(100) == 0
     assert places(pieces) == places(whole)
     assert developers(pieces) == developers(whole) == ["Tools 2"]
+
+
+@pytest.mark.servers
+def test_header_fields_that_a_stopped_poll_has_decided_by_are_not_read_again(
+    shop: ManyAccounts, tmp_path: Path
+) -> None:
+    fill(shop, 0, 200)
+    way = Counting(shop.port)
+    try:
+        path = configured(tmp_path, {"shop": (way.port, "shop0")})
+        poll(path)
+        whole, before = way.taken(), places(path)
+        with Store.open(config.load(str(path)).store, now=NOW.isoformat()) as store:  # as where it was stopped midway
+            store._run("DELETE FROM cursors")
+            store._run("DELETE FROM meta WHERE key LIKE 'state %'")
+            store._run("DELETE FROM places WHERE uid = 7")
+        assert poll(path).seen == 1
+        assert (way.taken() < whole / 10, places(path)) == (True, before)
+        with Store.look(config.load(str(path)).store) as store:
+            assert store._rows("SELECT uid FROM cursors")[0][0] == len(before)
+    finally:
+        way.close()
 
 
 @pytest.mark.servers

@@ -13,7 +13,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 _SET_CHILD_SUBREAPER = 36
 UNREACHED = (
@@ -41,10 +40,18 @@ def adopt_orphans() -> Iterator[None]:
 def descendants(root: int) -> set[int]:
     """Return the ids of all processes below `root`; empty where there is no /proc."""
     children: dict[int, list[int]] = {}
-    for entry in Path("/proc").glob("[0-9]*/stat"):
+    try:
+        names = [name for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208 - Path is slower than the reading
+    except OSError:
+        names = []
+    for name in names:
         with contextlib.suppress(OSError, ValueError, IndexError):
-            parent = int(entry.read_text(errors="replace").rpartition(")")[2].split()[1])
-            children.setdefault(parent, []).append(int(entry.parent.name))
+            handle = os.open(f"/proc/{name}/stat", os.O_RDONLY)
+            try:
+                stat = os.read(handle, 4096)
+            finally:
+                os.close(handle)
+            children.setdefault(int(stat.rpartition(b")")[2].split(None, 2)[1]), []).append(int(name))
     found: set[int] = set()
     waiting = [root]
     while waiting:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
@@ -66,12 +67,12 @@ def _findings(config: str | None, *, offline: bool) -> Iterator[Finding]:
     except MailrulesError as error:
         yield Finding(check="configuration", ok=False, detail=str(error), help=error.help)
         return
+    store = None
     try:
         store = Store.look(loaded.store)
     except MailrulesError as error:
         yield Finding(check="store", ok=False, detail=str(error), help=error.help)
-        store = Store.scratch(None)
-    with store:
+    with store or nullcontext():
         yield from examine(loaded, store, app.clock(), None if offline else reach)
     if offline:
         yield Finding(check="network", ok=True, detail="left out, as --offline says")

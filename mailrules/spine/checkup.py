@@ -11,6 +11,7 @@ import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from mailrules.errors import MailrulesError
 from mailrules.secret import exposed
 from mailrules.spine.live import load_rules, rule_texts, why_not_live
 from mailrules.store import Store
+from mailrules.store.database import writable
 from mailrules.world import CHAT
 
 if TYPE_CHECKING:
@@ -41,19 +43,23 @@ class Finding:
 
 
 def examine(
-    config: Config, store: Store, now: datetime, reach: Callable[[Config], Iterator[Finding]] | None
+    config: Config, store: Store | None, now: datetime, reach: Callable[[Config], Iterator[Finding]] | None
 ) -> Iterator[Finding]:
-    """Look at everything; `reach` goes to the servers, None leaves the network alone."""
+    """Look at everything, without a store at all but it; `reach` goes to the servers, None leaves the network alone."""
+    kept: Mapping[str, Callable[[Store], Iterator[Finding]]] = {
+        "store": lambda store: _store(config, store),
+        "messages": _messages,
+        "effects": lambda store: _effects(store, now),
+        "clock": lambda store: _clock(store, now),
+        "polls": lambda store: _polls(config, store, now),
+    }
     sections: Mapping[str, Callable[[], Iterator[Finding]]] = {
-        "store": lambda: _store(store),
-        "messages": lambda: _messages(store),
-        "effects": lambda: _effects(store, now),
+        **({name: partial(look, store) for name, look in kept.items()} if store else {}),
         "rules": lambda: _rules(config),
         "configuration": lambda: _settings(config),
         "secrets": lambda: _secrets(config),
         "modes": lambda: _modes(config),
-        "machine": lambda: _machine(config, store, now),
-        "polls": lambda: _polls(config, store, now),
+        "disk": lambda: _disk(config),
         "network": lambda: reach(config) if reach else iter(()),
     }
     for name, section in sections.items():
@@ -94,7 +100,12 @@ def _each(check: str, found: list[str], fine: str, help_: str) -> Iterator[Findi
         yield Finding(check=check, ok=False, detail=sentence, help=help_)
 
 
-def _store(store: Store) -> Iterator[Finding]:
+def _store(config: Config, store: Store) -> Iterator[Finding]:
+    if not writable(config.store):
+        yield Finding(
+            check="store", ok=False, detail=f"{config.store} cannot be written, so nothing can be polled",
+            help="let the user who runs mailrules own it and its folder; is its disk read-only?",
+        )  # fmt: skip
     yield from _each(
         "store", store.damage(), "the file is whole", "stop polling, put the file aside and restore a copy of it"
     )
@@ -192,7 +203,7 @@ def _modes(config: Config) -> Iterator[Finding]:
     yield from _each("modes", list(dict.fromkeys(found)), fine, "chmod 600 the file; own its folder yourself")
 
 
-def _machine(config: Config, store: Store, now: datetime) -> Iterator[Finding]:
+def _clock(store: Store, now: datetime) -> Iterator[Finding]:
     newest = store.newest()
     if newest and now < datetime.fromisoformat(newest) - BACKWARDS:
         yield Finding(
@@ -201,6 +212,9 @@ def _machine(config: Config, store: Store, now: datetime) -> Iterator[Finding]:
         )  # fmt: skip
     else:
         yield Finding(check="clock", ok=True, detail=f"it is {now.isoformat()[:16]} UTC")
+
+
+def _disk(config: Config) -> Iterator[Finding]:
     place = next(p for p in config.store.absolute().parents if p.exists())
     free = shutil.disk_usage(place).free
     wanted = max(FREE_BYTES, config.max_message * 3 // 2)

@@ -119,13 +119,12 @@ class Intake:
                     self.progress(account.name, report.seen, left)
                     headers = await away(_all_of, session.headers, some)
                     candidates = candidates or candidates_of(self.config, account, self.rules)
-                    passed, missing = await self._take(account, session, candidates, headers, report)
-                    now = self.clock().isoformat()
-                    with self.store.transaction():  # why last: what a batch leaves undone is asked for again as a whole
-                        self.store.passed_over_many(passed, now)
-                        for key in missing:
-                            self.store.pending(key, "the server did not give its header fields", now)
+                    await self._take(account, session, candidates, headers, report)
+                    with self.store.transaction():  # why last: what was begun is asked for again
                         boxes.read_to(account, visit, max(some))
+                if visit.ended > max(visit.uids, default=visit.low):
+                    with self.store.transaction():
+                        boxes.read_to(account, visit, visit.ended)
                 self.seen.append(
                     Seen(account=account.name, mailbox=visit.mailbox, uidvalidity=visit.uidvalidity, uid=visit.reached)
                 )
@@ -133,10 +132,11 @@ class Intake:
     async def _take(
         self, account: Account, session: ImapSession, candidates: Candidates, headers: list[Header | Missing],
         report: Report,
-    ) -> tuple[list[tuple[MessageKey, str]], list[MessageKey]]:  # fmt: skip
+    ) -> None:  # fmt: skip
         """Decide from header fields alone, fetch the bodies of candidates in small batches, commit each batch.
 
-        Return what was passed over, each with the digest of its header fields, and what the server did not give.
+        What was passed over, with the digest of its header fields, and what the server did not give is committed first: a
+        poll that is stopped in the middle need not ask for all the header fields again.
         """
         passed: list[tuple[MessageKey, str]] = []
         wanted: dict[int, tuple[Header, str]] = {}
@@ -152,9 +152,14 @@ class Intake:
             else:
                 wanted[header.key.uid] = (header, reason)
         report.candidates += len(wanted)
+        if passed or missing:
+            now = self.clock().isoformat()
+            with self.store.transaction():
+                self.store.passed_over_many(passed, now)
+                for key in missing:
+                    self.store.pending(key, "the server did not give its header fields", now)
         for uids in self._batches(wanted):
             await self._bodies(account, session, {uid: wanted[uid] for uid in uids}, report)
-        return passed, missing
 
     def _batches(self, wanted: Mapping[int, tuple[Header, str]]) -> Iterator[list[int]]:
         """Yield the messages in turns that fit into memory."""

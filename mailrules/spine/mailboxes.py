@@ -36,13 +36,17 @@ class Seen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """One opened mailbox. `uids` are to be read, ascending; `low` and all below it was read before."""
+    """One opened mailbox. `uids` are to be read, ascending; `low` and all below it was read before.
+
+    When they are read, all up to `ended` is, of which a poll that was stopped may have done a part.
+    """
 
     mailbox: str
     uidvalidity: int
     low: int
     uids: tuple[int, ...]
     reached: int
+    ended: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,9 @@ class Mailboxes:
                 low = self._low(account, mailbox, state)
                 bound = self.bounds[account.name, mailbox] if self.bounds is not None else None
                 reached = bound.uid if bound else low
-                yield Visit(mailbox=mailbox, uidvalidity=state.uidvalidity, low=low, uids=(), reached=reached)
+                yield Visit(
+                    mailbox=mailbox, uidvalidity=state.uidvalidity, low=low, uids=(), reached=reached, ended=low
+                )
                 continue
             yield await self._visit(account, mailbox, session)
             if state is not None and self.bounds is None:  # only reached once the visit was read to its end
@@ -101,20 +107,25 @@ class Mailboxes:
         low = self._low(account, mailbox, state)
         bound = self.bounds[account.name, mailbox] if self.bounds is not None else None
         uids: list[int] = []
+        ended = low
         if (
             bound is None or bound.uidvalidity == state.uidvalidity
         ):  # why: in a renumbered mailbox a bound means nothing
             again = self.store.pending_uids(account.name, mailbox, state.uidvalidity)
             before = await self._before(account, mailbox, state, session)
             new = await away(session.uids, low) if state.uidnext > low + 1 else []
-            new = [uid for uid in new if uid not in before]
+            ended = max([low, *(uid for uid in new if uid < state.uidnext)]) if bound is None else low
+            done = self.store.done_above(account.name, mailbox, state.uidvalidity, low) if new else frozenset[int]()
+            new = [uid for uid in new if uid not in before and uid not in done]
             if bound is None and self._whole_is_due(account, mailbox, state, len(new)):
                 found = await self._overlooked(account, mailbox, state, session)
                 new += [uid for uid in found if uid not in before]
             last = state.uidnext - 1 if bound is None else bound.uid
             uids = sorted(uid for uid in {*again, *new} if uid <= last)
         reached = bound.uid if bound else max([low, *uids])
-        return Visit(mailbox=mailbox, uidvalidity=state.uidvalidity, low=low, uids=tuple(uids), reached=reached)
+        return Visit(
+            mailbox=mailbox, uidvalidity=state.uidvalidity, low=low, uids=tuple(uids), reached=reached, ended=ended
+        )
 
     async def _before(
         self, account: Account, mailbox: str, state: MailboxState, session: ImapSession

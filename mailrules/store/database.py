@@ -9,7 +9,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from errno import EROFS
 from pathlib import Path
 from typing import Any, Self
@@ -35,15 +35,14 @@ def explained(error: sqlite3.Error, path: Path | None) -> MailrulesError | None:
             f"the store {path} is damaged ({error})",
             help="put it aside and restore a copy; the mail on the server is untouched",
         )
+    if path is not None and path.is_dir():
+        return _not_ours(path, "it is a folder")
     if primary in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM) or (
-        primary == sqlite3.SQLITE_CANTOPEN and not _writable(path)
+        primary == sqlite3.SQLITE_CANTOPEN and path is not None and not writable(path)
     ):
         return _not_ours(path, str(error))
     if primary in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PROTOCOL):
-        return TemporaryError(
-            f"the store {path} cannot be used ({error}); {_free(path)} bytes are free there",
-            help="nothing is lost: what was not written down is done again by the next poll",
-        )
+        return _for_now(path, str(error))
     return None
 
 
@@ -54,8 +53,16 @@ def _not_ours(path: Path | None, why: str | None) -> ConfigError:
     )
 
 
-def _writable(path: Path | None) -> bool:
-    return path is None or (os.access(path.parent, os.W_OK) and (not path.exists() or os.access(path, os.W_OK)))
+def _for_now(path: Path | None, why: str) -> TemporaryError:
+    return TemporaryError(
+        f"the store {path} cannot be used ({why}); {_free(path)} bytes are free there",
+        help="make room if the disk is full, and run it again; nothing is lost, and nothing was done by half",
+    )
+
+
+def writable(path: Path) -> bool:
+    """Tell whether the file, or what would become it, can be written by who runs this."""
+    return os.access(path.parent, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))
 
 
 def _free(path: Path | None) -> str:
@@ -80,9 +87,7 @@ def sentences(path: Path | None) -> Iterator[None]:
     except OSError as error:
         if error.errno == EROFS:
             raise _not_ours(path, error.strerror) from error
-        raise TemporaryError(
-            f"the store {path} cannot be used ({error.strerror or error}); {_free(path)} bytes are free there"
-        ) from error
+        raise _for_now(path, error.strerror or str(error)) from error
 
 
 class Connection:
@@ -133,7 +138,7 @@ class Connection:
     def look(cls, path: Path) -> Self:
         """Open the store to look only: nothing is made, migrated or locked. Raises where there is none of today's schema."""
         with sentences(path):
-            if not path.exists():
+            if not _size(path):
                 raise StoreError(f"there is no store {path} yet", help="the first `mailrules poll` makes it")
             connection = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=BUSY_SECONDS)
         try:
@@ -163,7 +168,9 @@ class Connection:
             return
         from mailrules.store.lock import locked
 
-        with locked(self._path.with_name(f"{self._path.name}.lock")) as mine:
+        with ExitStack() as held:
+            with sentences(self._path):
+                mine = held.enter_context(locked(self._path.with_name(f"{self._path.name}.lock")))
             yield mine
 
     @contextmanager
@@ -210,6 +217,14 @@ class Connection:
     def _many(self, sql: str, rows: Iterable[tuple[Any, ...]]) -> None:
         with sentences(self._path), self.transaction():
             self._connection.executemany(sql, rows)
+
+
+def _size(path: Path) -> int:
+    """Return how long the file is, 0 where there is none; one that a full disk kept from being begun is none."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _make(path: Path) -> None:

@@ -13,16 +13,11 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from mailrules.errors import TemporaryError
-
 
 @contextmanager
 def locked(path: Path) -> Iterator[bool]:
-    """Yield whether the lock is ours; False: another process has it. Raises TemporaryError where it cannot be made."""
-    try:
-        release = _taken(path)
-    except OSError as error:
-        raise TemporaryError(f"the lock {path} cannot be taken ({error.strerror or error})") from error
+    """Yield whether the lock is ours; False: another process has it. Raises OSError where it cannot be made."""
+    release = _taken(path)
     try:
         yield release is not None
     finally:

@@ -142,6 +142,17 @@ class Store(Care, Senders):
         )
         return [row[0] for row in rows]
 
+    def done_above(self, account: str, mailbox: str, uidvalidity: int, uid: int) -> frozenset[int]:
+        """Return which messages beyond one are done with: a poll was stopped before it had read so far."""
+        if not uidvalidity:  # why: then a UID may be another message's tomorrow
+            return frozenset()
+        rows = self._rows(
+            "SELECT uid FROM places WHERE account = ? AND mailbox = ? AND uidvalidity = ? AND uid > ?"
+            " AND status IN ('passed over', 'stored', 'quarantined')",
+            (account, mailbox, uidvalidity, uid),
+        )
+        return frozenset(row[0] for row in rows)
+
     def known_places(self, account: str, mailbox: str, uidvalidity: int) -> int:
         """Return of how many messages of a mailbox there is a row."""
         rows = self._rows(

@@ -31,7 +31,10 @@ def say(text: str) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="run.py torture", description=__doc__.split("\n")[0])
     parser.add_argument(
-        "--seconds", type=float, default=120, help="one point of each class, then the same time for each (default: 120)"
+        "--seconds",
+        type=float,
+        default=120,
+        help="one point of each class, then the more of each the more it has (default: 120)",
     )
     parser.add_argument("--full", action="store_true", help="every point of every class: hours")
     parser.add_argument("--seed", type=int, default=None)
@@ -39,7 +42,7 @@ def main() -> int:
     parser.add_argument("--point", help="one point of it, as the report names it")
     parser.add_argument("--list", action="store_true", help="name the classes and end")
     parser.add_argument(
-        "--jobs", type=int, default=(os.cpu_count() or 1) + 1, help="so many trials at once (they wait a lot)"
+        "--jobs", type=int, default=2 * (os.cpu_count() or 1), help="so many trials at once (they wait a lot)"
     )
     words = parser.parse_args()
     chosen = [f for f in faults() if not words.only or f.name in words.only]
@@ -71,7 +74,8 @@ def main() -> int:
     torture.run(failed, words.point)
     rows = list(torture.rows.values())
     say(shown(rows, seed, str(timedelta(seconds=round(time.monotonic() - began)))))
-    return 1 if any(row.failures for row in rows) or not any(row.tried for row in rows) else 0
+    untried = any(row.untried for row in rows) and not torture.stop
+    return 1 if any(row.failures for row in rows) or untried or not any(row.tried for row in rows) else 0
 
 
 if __name__ == "__main__":

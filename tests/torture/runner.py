@@ -107,14 +107,16 @@ def attempted(fault: Fault, point: Point) -> list[str]:
 
 
 class Torture:
-    """All chosen classes, handed out to worker processes in pieces: one point of each first, then each the same time.
+    """All chosen classes, handed out to worker processes in pieces: one point of each first, then time by how many there are.
 
-    A class whose points are used up leaves its time to the others. `stop` may be set by a signal.
+    A class's share of the time grows with the square root of its points, so that the long ones are not starved by the many
+    short ones, nor the other way; where all are used up, the time goes to the others. The first points may take as long
+    again as all the time, on a slow machine; what has had none by then was not tried. `stop` may be set by a signal.
     """
 
     def __init__(self, chosen: Sequence[Fault], seed: int, jobs: int, seconds: float | None) -> None:
         self.chosen, self.jobs = list(chosen), jobs
-        self.until = time.time() + seconds if seconds is not None else float("inf")
+        self.until, self.latest = (time.time() + n * seconds if seconds is not None else float("inf") for n in (1, 2))
         self.rows = {f.name: Row(f.name, f.row, missing=f.missing()) for f in chosen}
         self.left: dict[str, list[Point]] = {}
         self.given: dict[str, float] = {}
@@ -149,7 +151,7 @@ class Torture:
                 name, points = next(pieces, ("", []))
                 if not points:
                     break
-                until = float("inf") if not self.rows[name].tried else self.until
+                until = self.until if self.rows[name].tried else self.latest
                 waiting[self.pool.submit(tried, name, points, until)] = (name, points)
             if self.stop:
                 for worker in multiprocessing.active_children():
@@ -168,28 +170,30 @@ class Torture:
         if point is not None:
             yield todo[0].name, [ast.literal_eval(point)]
             return
+        self._list(todo)
         for fault in todo:
-            self._listed(fault.name)
             yield fault.name, self._taken(fault.name, 1)
         yield from self._rest()
 
     def _rest(self) -> Iterator[tuple[str, list[Point]]]:
-        for fault in self.chosen:  # why: where a worker was ended early, some classes have not had their first point
-            if fault.name not in self.left and not self.rows[fault.name].missing:
-                self._listed(fault.name)
+        self._list([f for f in self.chosen if f.name not in self.left and not self.rows[f.name].missing])
         while time.time() < self.until and any(self.left.values()):
-            name = min((n for n, points in self.left.items() if points), key=lambda n: self.given[n])
+            name = min((n for n, points in self.left.items() if points), key=self._had)
             row = self.rows[name]
             mean = row.took / row.tried if row.tried else CHUNK_SECONDS
             count = max(1, int(CHUNK_SECONDS / max(mean, 0.01)))
             self.given[name] += count * mean
             yield name, self._taken(name, count)
 
-    def _listed(self, name: str) -> None:
-        points = self.pool.submit(points_of, name).result()
-        self.rows[name].points = len(points)
-        random.Random(f"{self.seed}{name}").shuffle(points)
-        self.left[name], self.given[name] = points, 0.0
+    def _had(self, name: str) -> float:
+        return self.given[name] / self.rows[name].points ** 0.5
+
+    def _list(self, chosen: Sequence[Fault]) -> None:
+        for name, listed in {f.name: self.pool.submit(points_of, f.name) for f in chosen}.items():
+            points = listed.result()
+            self.rows[name].points = len(points)
+            random.Random(f"{self.seed}{name}").shuffle(points)
+            self.left[name], self.given[name] = points, 0.0
 
     def _taken(self, name: str, count: int) -> list[Point]:
         points = self.left[name]

@@ -52,9 +52,16 @@ class Row:
         self.slowest = max(self.slowest, part.slowest)
         self.failures += part.failures
 
+    @property
+    def untried(self) -> bool:
+        """Whether it could have been tried, and was not."""
+        return bool(self.points) and not self.tried and not self.missing
+
     def line(self) -> str:
         if self.missing:
             return f"{self.name:14} {self.row:8} NOT INJECTED: {self.missing}"
+        if self.untried:
+            return f"{self.name:14} {self.row:8} NOT TRIED: there was no time for any of its {self.points} points"
         return (
             f"{self.name:14} {self.row:8} {self.tried:6} {self.points:6} {self.lost:5} {self.twice:6} {self.shown:6} {self.other:6}"
             f" {self.slowest:7.1f}s"
