@@ -261,6 +261,18 @@ def test_a_message_at_which_three_polls_stopped_is_put_aside_unread(tmp_path: Pa
         assert {a.developer for a in house.store.ledger().authorizations.values()} == {"A", "B"}
 
 
+def test_a_poll_that_is_killed_while_a_child_reads_is_no_try_of_the_message(tmp_path: Path) -> None:
+    killing = "import os, sys\nif 'mailrules.spine.apart' in sys.orig_argv:\n    os.kill(os.getppid(), 9)\n"
+    with settled(tmp_path, TASKS, [mail("A", "222233334444", expires=EXPIRES, days=5)]) as house:
+        key = MessageKey(account="shop", mailbox="INBOX", uidvalidity=house.server.uidvalidity, uid=1)
+        with Store.open(house.config.store, now=NOW.isoformat()) as store:
+            for _ in range(2):
+                store.begin_reading([key], NOW.isoformat())
+        assert [poll(tmp_path, site=killing)[0] for _ in range(3)] == [-9] * 3
+        assert poll(tmp_path, site="")[0] == 0
+        assert {a.developer for a in house.store.ledger().authorizations.values()} == {"A"}
+
+
 def test_an_innocent_message_in_a_batch_that_was_killed_is_read_by_the_next_poll(tmp_path: Path) -> None:
     mails = [mail("A", "222233334444", expires=EXPIRES, days=5), mail("B", "333344445555", expires=EXPIRES, days=5)]
     with settled(tmp_path, TASKS, mails) as house:

@@ -25,7 +25,7 @@ from mailrules.store import Store
 if TYPE_CHECKING:
     from mailrules.effects import Effect
     from mailrules.ledger import Event, Ledger
-    from mailrules.mail.message import MessageKey, RawMessage
+    from mailrules.mail.message import AuthVerdict, MessageKey, RawMessage
     from mailrules.notices.candidates import Candidates
     from mailrules.notices.notice import Trust
     from mailrules.pipeline import Ingest, Reading
@@ -230,12 +230,23 @@ class Intake:
                         self.store.pending(key, later, now)
                         self.store.reading_ended(key)
                         continue
-                    readings.append((reader.read(raw, signature=signature, apart=tried > 1), reason))
+                    readings.append((self._read(reader, raw, signature, apart=key if tried > 1 else None), reason))
             except UnreadableError as error:
                 why = str(error)
             if why:
                 self.store.quarantine(key, digest, raw.content, why, now)
         self._conclude_each(readings, report)
+
+    def _read(
+        self, reader: Reader, raw: RawMessage, signature: AuthVerdict | None, *, apart: MessageKey | None
+    ) -> Reading:
+        """Read one message, `apart` in a process of its own, which takes seconds: a poll stopped in them is no try."""
+        if apart is None:
+            return reader.read(raw, signature=signature)
+        self.store.reading_apart(apart)
+        reading = reader.read(raw, signature=signature, apart=True)
+        self.store.begin_reading([apart], self.clock().isoformat())
+        return reading
 
     def _conclude_each(self, readings: Sequence[tuple[Reading, str]], report: Report) -> None:
         """Commit readings together; where that fails by a bug of ours, each alone, and the one at fault is put aside."""

@@ -212,6 +212,13 @@ class Store(Care, Senders):
             "UPDATE places SET tries = 0 WHERE account = ? AND mailbox = ? AND uidvalidity = ? AND uid = ?", _place(key)
         )
 
+    def reading_apart(self, key: MessageKey) -> None:
+        """Write down that another process reads a message meanwhile: who stops this one does not stop it by the message."""
+        self._run(
+            "UPDATE places SET tries = tries - 1 WHERE account = ? AND mailbox = ? AND uidvalidity = ? AND uid = ?",
+            _place(key),
+        )
+
     def quarantine(self, key: MessageKey, digest: str, content: bytes, reason: str, now: str) -> None:
         """Put a message aside unread, with its bytes; a person must look."""
         with self.transaction():

@@ -321,7 +321,5 @@ FAULTS = (
           points=lambda _: [(count, pause) for count in (150, 400, 1000) for pause in (0.5, 1.0, 2.0, 4.0)]),
     Fault(name="quiet", row="F29", world="house", points=lambda _: [(1,), (3,), (10,)], inject=quiet),
     Fault(name="no-network", row="F31", world="small", points=lambda _: [("before",), ("after",)], inject=no_network, missing=no_namespaces),
-    Fault(name="name-server", row="F31+B08", world="small", points=lambda _: [], inject=lambda _, __: None,
-          missing=lambda: "a poll asks the machine's own name server, which is not ours to break; test_dkim and test_trusting answer in its place"),
     Fault(name="upgrade", row="F33", world="small", points=steps_of_upgrade, inject=upgraded, missing=no_ptrace),
 )  # fmt: skip

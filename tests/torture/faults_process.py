@@ -6,6 +6,7 @@ In: a Trial and a point. Out: what the fault left. May not live here: the networ
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import os
 import shutil
@@ -14,7 +15,7 @@ import sqlite3
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -131,11 +132,11 @@ def no_ptrace() -> str:
     return "" if done.returncode == 0 else f"strace is not allowed here: {done.stderr.strip()[:100]}"
 
 
-def straced(trial: Trial, *options: str) -> Ended:
-    """Run one poll under strace, from its first system call."""
+def straced(trial: Trial, *options: str, words: Sequence[str] = (), ahead: float = 0) -> Ended:
+    """Run one poll (or what `words` say) under strace, from its first system call."""
     hold = trial.folder / "hold"
     os.mkfifo(hold)
-    running = trial.start(hold=hold)
+    running = trial.start(*words, hold=hold, ahead=ahead)
     with subprocess.Popen(
         ["strace", "-qq", *options, "-p", str(running.pid)], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as strace:
@@ -159,12 +160,14 @@ def of_store(trial: Trial) -> list[str]:
     return [word for name in ("", "-wal", "-shm", "-journal", ".lock") for word in ("-P", store + name)]
 
 
-def counted(bench: Bench, *, disk: bool, before: Callable[[Trial], None] = lambda _: None) -> dict[str, int]:
-    """Return how often a clean poll asks the system for what."""
+def counted(
+    bench: Bench, *, disk: bool, before: Callable[[Trial], None] = lambda _: None, words: Sequence[str] = (), ahead: float = 0
+) -> dict[str, int]:  # fmt: skip
+    """Return how often a clean poll (or what `words` say) asks the system for what."""
     trial = bench.trial()
     before(trial)
     to = trial.folder / "counts"
-    straced(trial, "-c", "-o", str(to), *(of_store(trial) if disk else []))
+    straced(trial, "-c", "-o", str(to), *(of_store(trial) if disk else []), words=words, ahead=ahead)
     found = {}
     for line in to.read_text(encoding="utf-8").splitlines():
         words = line.split()
@@ -180,6 +183,53 @@ def system_calls(bench: Bench) -> list[Point]:
 def kill_at_call(trial: Trial, point: Point) -> None:
     name, n = point
     straced(trial, "-o", os.devnull, "-e", f"trace={name}", "-e", f"inject={name}:signal=KILL:when={n}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Moment:
+    """A time in the life of an installation: what was before it, and what is done then, `ahead` seconds from now."""
+
+    before: Callable[[Trial], object]
+    words: tuple[str, ...] = ()
+    ahead: float = 0
+
+
+def cold(trial: Trial) -> None:
+    shutil.rmtree(trial.folder / "state")
+
+
+def refused_once(trial: Trial) -> None:
+    trial.bench.sink.plan = {"MAIL": (99, "451 later")}
+    trial.poll()
+    trial.bench.sink.plan = {}
+
+
+MOMENTS: Mapping[str, Moment] = {
+    "the first poll of all": Moment(cold),
+    "nothing new": Moment(Trial.poll),
+    "mail that waited": Moment(refused_once, ahead=2 * 3600),
+    "a task is done": Moment(Trial.poll, ("tasks", "done", "1")),
+    "a look": Moment(Trial.poll, ("authorizations", "--json")),
+}
+
+
+def calls_of_moments(bench: Bench) -> list[Point]:
+    return [
+        (name, call, n)
+        for name, moment in MOMENTS.items()
+        for call, count in counted(
+            bench, disk=False, before=moment.before, words=moment.words, ahead=moment.ahead
+        ).items()
+        for n in range(1, count + 1)
+    ]
+
+
+def kill_at_moment(trial: Trial, point: Point) -> None:
+    name, call, n = point
+    moment = MOMENTS[name]
+    moment.before(trial)
+    inject = ("-o", os.devnull, "-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={n}")
+    straced(trial, *inject, words=moment.words, ahead=moment.ahead)
 
 
 def disk_calls(*errors: str) -> Any:
@@ -253,13 +303,13 @@ def read_only(trial: Trial, point: Point) -> None:
         if before:
             remount(state, "ro")
             trial.codes |= {78}
-            trial.expect(trial.poll(), 75, 78)
+            trial.expect(trial.poll(), 78)
             remount(state, "rw")
         else:
             trial.codes |= {78}
             trial.poll()
             remount(state, "ro")
-            trial.expect(trial.poll(), 75, 78)
+            trial.expect(trial.poll(), 78)
             remount(state, "rw")
 
 
@@ -345,19 +395,31 @@ def readers(trial: Trial, point: Point) -> None:
                 time.sleep(0.01)
                 store.execute("ROLLBACK")
 
-    thread = threading.Thread(target=look)
-    thread.start()
+    def write() -> None:
+        """Write fifty times a second, as a page does on which somebody ticks off tasks."""
+        with contextlib.closing(sqlite3.connect(trial.store, timeout=10, isolation_level=None)) as store:
+            while not stop.is_set():
+                store.execute("BEGIN IMMEDIATE")
+                store.execute("INSERT OR REPLACE INTO meta (key, value, updated) VALUES ('torture', 'x', '')")
+                store.execute("COMMIT")
+                time.sleep(0.02)
+
+    threads = [threading.Thread(target=target) for target in (look, write)]
+    for thread in threads:
+        thread.start()
     polling = trial.start()
     others = [trial.start(*words.split()) for words in point[0]]
     for one in [polling, *others]:
         trial.expect(trial.end(one), 0)
     stop.set()
-    thread.join()
+    for thread in threads:
+        thread.join()
 
 
 FAULTS = (
     Fault(name="kill-time", row="F01", world="house", points=moments, inject=kill_at),
     Fault(name="kill-call", row="F01", world="small", points=system_calls, inject=kill_at_call, missing=no_ptrace),
+    Fault(name="kill-moment", row="F01", world="small", points=calls_of_moments, inject=kill_at_moment, missing=no_ptrace),
     Fault(
         name="kill-twice", row="F01", world="house", inject=kill_twice,
         points=lambda _: [(a / 20, b / 20) for a in range(20) for b in range(20)],

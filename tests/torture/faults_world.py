@@ -8,10 +8,11 @@ from __future__ import annotations
 import dataclasses
 import os
 import random
+import re
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from tests.servers import dovecot_available
@@ -130,12 +131,32 @@ def replayed(trial: Trial, point: Point) -> None:
     looked_anew(trial)
 
 
-def looped(trial: Trial, _: Point) -> None:
-    """All that we sent comes back into the mailbox."""
+RETURNED: Mapping[str, Callable[[bytes], bytes]] = {
+    "as it was": lambda mail: mail,
+    "over 51 servers": lambda mail: b"Received: by mx.shop.example\r\n" * 51 + mail,
+    "as a bounce": lambda mail: (
+        b"From: MAILER-DAEMON@mx.shop.example\r\nAuto-Submitted: auto-replied\r\nSubject: Undelivered\r\nMIME-Version: 1.0\r\n"
+        b"Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\n"
+        b"Status: 5.1.1\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n" + mail + b"\r\n--b--\r\n"
+    ),
+    "as an answer": lambda mail: (
+        b"From: owner@shop.example\r\nSubject: Re: your mail\r\nAuto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n"
+        b"Content-Type: message/rfc822\r\n\r\n" + mail
+    ),
+    "without our mark": lambda mail: re.sub(
+        rb"(?im)^(?:X-Mailrules|Auto-Submitted)[^\n]*\n(?:[ \t][^\n]*\n)*", b"", mail
+    ),
+}
+"""How our own mail comes back: what each does to it. Another installation's mail is as ours."""
+
+
+def looped(trial: Trial, point: Point) -> None:
+    """All that we sent comes back into the mailbox, again and again."""
+    change = RETURNED[point[0]]
     trial.poll()
     for _round in range(2):
         for sent in list(trial.bench.sink.sent):
-            trial.bench.mailbox.add((sent.content, now_of(trial)))
+            trial.bench.mailbox.add((change(sent.content), now_of(trial)))
         looked_anew(trial)
         trial.poll()
 
@@ -278,6 +299,10 @@ SCRIPTS: Mapping[str, tuple[str, bool]] = {
     "ignores TERM": ("trap '' TERM\nwhile :; do sleep 1; done\n", False),
     "daemon": ('setsid sh -c "sleep 60; : $0 $1" >/dev/null 2>&1 &\nexit 0\n', True),
     "daemon of a daemon": ("setsid sh -c \"setsid sh -c 'sleep 60; : $1' & exit 0\" & \nexit 0\n", True),
+    "many children": ('for n in $(seq 100); do sh -c "sleep 60; : $1" & done\nexit 0\n', True),
+    "controls of a terminal": ("printf '\\033[2J\\033]0;x\\007\\r\\b'\nexit 0\n", True),
+    "descriptors of ours": ("ls /proc/$$/fd | grep -qvE '^([0-2]|10|255)$' && exit 1\nexit 0\n", True),
+    "a file without end": ('trap "" XFSZ\nhead -c 1100000000 /dev/zero > "$1.big"\nrm -f "$1.big"\nexit 0\n', True),
     "keeps our pipe": ('sh -c "sleep 60; : $1" &\nexit 0\n', True),
     "closes its output": ("exec >&- 2>&-\nexit 0\n", True),
     "binary": ("head -c 100000 /dev/urandom\nexit 0\n", True),
@@ -323,14 +348,24 @@ def script_gone(trial: Trial, point: Point) -> None:
             path.write_bytes(b"\x7fELF nonsense")
         case "no interpreter":
             path.write_text("#!/nowhere/sh\n" + LOG, encoding="utf-8")
+        case "link to what others may write":
+            path.unlink()
+            (trial.folder / "open").mkdir(mode=0o777)
+            (trial.folder / "open").chmod(0o777)
+            (trial.folder / "open" / "renew.sh").write_text("#!/bin/sh\n" + LOG, encoding="utf-8")
+            (trial.folder / "open" / "renew.sh").chmod(0o755)
+            path.symlink_to(trial.folder / "open" / "renew.sh")
         case "somebody else's":
             os.chown(path, 65534, 65534)
     trial.allow["may_fail"] = True
     trial.codes |= {77} if point[0] == "writable folder" else set()  # the password is not taken from there, either
     trial.poll()
     trial.folder.chmod(0o755)
-    if point[0] in ("world-writable", "writable folder", "somebody else's") and trial.log():
-        trial.expect(trial.ends[-1])
+    if (
+        point[0] in ("world-writable", "writable folder", "somebody else's", "link to what others may write")
+        and trial.log()
+    ):
+        trial.broken.append(f"I2 unasked: a script that others may change was run: {point[0]}")
 
 
 FAULTS = (
@@ -344,7 +379,7 @@ FAULTS = (
           points=lambda _: [(n,) for n in range(20)]),
     Fault(name="replay", row="F19", world="house", inject=replayed, changes_mailbox=True, missing=no_dovecot,
           points=lambda _: [("again", n) for n in (0, 1, 20)] + [("forged first", 0)]),
-    Fault(name="loop", row="B18", world="house", inject=looped, changes_mailbox=True, points=lambda _: [(0,)]),
+    Fault(name="loop", row="B18", world="house", inject=looped, changes_mailbox=True, points=lambda _: [(how,) for how in RETURNED]),
     Fault(name="rules", row="F26", world="small", inject=broken_rules,
           points=lambda _: [(n, when) for n in range(len(BROKEN_RULES)) for when in ("before", "after", "gone")]),
     Fault(name="config", row="F14+F26", world="small", inject=changed_config,
@@ -358,5 +393,5 @@ FAULTS = (
     Fault(name="script", row="F24", world="small", points=lambda _: [(name,) for name in SCRIPTS], inject=scripts),
     Fault(name="no-script", row="F24", world="small", inject=script_gone,
           points=lambda _: [(w,) for w in ("missing", "not executable", "world-writable", "writable folder", "folder",
-                                           "no program", "no interpreter", "somebody else's")]),
+                                           "no program", "no interpreter", "somebody else's", "link to what others may write")]),
 )  # fmt: skip

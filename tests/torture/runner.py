@@ -18,7 +18,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from datetime import UTC, datetime
 
-from tests.torture import faults_mail, faults_own, faults_process, faults_wire, faults_world
+from tests.torture import faults_mail, faults_outside, faults_own, faults_process, faults_wire, faults_world
 from tests.torture.bench import Bench
 from tests.torture.fault import Fault, Point
 from tests.torture.scenario import house, small
@@ -32,7 +32,8 @@ AGAIN = 2
 
 
 def faults() -> list[Fault]:
-    return [*faults_process.FAULTS, *faults_wire.FAULTS, *faults_world.FAULTS, *faults_own.FAULTS, *faults_mail.FAULTS]
+    modules = (faults_process, faults_wire, faults_world, faults_own, faults_outside, faults_mail)
+    return [fault for module in modules for fault in module.FAULTS]
 
 
 # --- in a worker --------------------------------------------------------------------------------------------------------
