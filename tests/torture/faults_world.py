@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from tests.servers import dovecot_available
-from tests.torture.bench import ROOT, Trial
+from tests.torture.bench import POLL_SECONDS, ROOT, Trial
 from tests.torture.checker import Ended
 from tests.torture.fault import Fault, Point
 from tests.torture.scenario import Mail, notice
@@ -239,11 +239,11 @@ def real(trial: Trial, command: list[str], environment: Mapping[str, str], close
 
     began = time.monotonic()
     done = subprocess.run(
-        words, cwd=trial.folder, env=kept, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=120,
+        words, cwd=trial.folder, env=kept, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=2 * POLL_SECONDS,
         preexec_fn=close if closed else None,
     )  # fmt: skip
     out, err = (text.decode("utf-8", "surrogateescape") for text in (done.stdout, done.stderr))
-    ended = Ended(done.returncode, out, err, time.monotonic() - began)
+    ended = Ended(done.returncode, out, err, time.monotonic() - began, POLL_SECONDS)
     trial.ends.append(ended)
     return ended
 

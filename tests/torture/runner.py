@@ -27,6 +27,7 @@ from tests.torture.table import Row
 WORLDS = {"small": small, "house": house}
 BENCHES: dict[str, Bench] = {}
 CHUNK_SECONDS = 8.0
+FIRST_SECONDS = 600.0
 AGAIN = 2
 """How often a point is tried again where the torture itself failed (a port taken, a server of ours that did not come up)."""
 
@@ -111,13 +112,14 @@ class Torture:
     """All chosen classes, handed out to worker processes in pieces: one point of each first, then time by how many there are.
 
     A class's share of the time grows with the square root of its points, so that the long ones are not starved by the many
-    short ones, nor the other way; where all are used up, the time goes to the others. The first points may take as long
-    again as all the time, on a slow machine; what has had none by then was not tried. `stop` may be set by a signal.
+    short ones, nor the other way; where all are used up, the time goes to the others. On a slow machine the first points
+    may take as long again as all the time, and ten minutes at least; what has had none by then was not tried. `stop` may be set by a signal.
     """
 
     def __init__(self, chosen: Sequence[Fault], seed: int, jobs: int, seconds: float | None) -> None:
         self.chosen, self.jobs = list(chosen), jobs
-        self.until, self.latest = (time.time() + n * seconds if seconds is not None else float("inf") for n in (1, 2))
+        self.until = time.time() + seconds if seconds is not None else float("inf")
+        self.latest = self.until + max(seconds or 0, FIRST_SECONDS)
         self.rows = {f.name: Row(f.name, f.row, missing=f.missing()) for f in chosen}
         self.left: dict[str, list[Point]] = {}
         self.given: dict[str, float] = {}
