@@ -54,6 +54,14 @@ def empty(tmp_path: Path) -> Path:
     return place
 
 
+def test_a_system_that_no_rules_file_declares_is_taken_and_told(empty: Path) -> None:
+    words = ("--account", "main", "--system", "amazn", "--developer", "Never Settle")
+    code, out, err = run(empty, "authorizations", "add", *words)
+    assert code == 0
+    assert out.startswith("auth-")
+    assert err == "mailrules: no rules file declares a system `amazn`; did you mean `amazon`?\n"
+
+
 def test_one_authorization_is_shown_with_its_history_and_the_evidence(folder: Path) -> None:
     assert run(folder, "ingest", "notice.eml")[0] == 0
     assert run(folder, "authorizations", "renewed", DEVELOPER_ID)[0] == 0

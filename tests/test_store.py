@@ -420,6 +420,11 @@ def test_to_look_at_a_store_makes_and_migrates_nothing(tmp_path):
     with pytest.raises(StoreError, match="no store"):
         Store.look(tmp_path / "none.db")
     assert list(tmp_path.iterdir()) == []
+    begun = tmp_path / "begun.db"
+    begun.touch()  # the first poll is at it
+    with pytest.raises(StoreError, match="no store"):
+        Store.look(begun)
+    begun.unlink()
     old = schema_1(tmp_path / "old.db")
     before = old.read_bytes()
     with pytest.raises(StoreError, match="older mailrules"):

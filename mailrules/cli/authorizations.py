@@ -78,6 +78,7 @@ def add_authorization(
     """Enter one by hand; it gets the same reminders."""
     from mailrules.ledger import ENTERED, Sighting, enter
     from mailrules.notices.fields import Unreadable, normalize, read_value
+    from mailrules.spine.live import undeclared
 
     with opened(config) as it:
         chosen = it.config.account(account)
@@ -94,7 +95,10 @@ def add_authorization(
             region=region or chosen.facts.region, expires=until.isoformat() if until else None, trust="confirmed",
             message="", at=it.at, today=it.today(account),
         )  # fmt: skip
-        typer.echo(it.change(lambda ledger: enter(ledger, seen)).authorization.id)
+        subject = it.change(lambda ledger: enter(ledger, seen)).authorization
+        if unknown := undeclared(it.config, system):
+            typer.echo(f"mailrules: {unknown}", err=True)
+        typer.echo(subject.id)
 
 
 @authorizations.command("renewed")

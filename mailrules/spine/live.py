@@ -62,6 +62,14 @@ def load_rules(files: list[tuple[str, str]], config: Config | None, *, keep: boo
     return rules
 
 
+def undeclared(config: Config, system: str) -> str:
+    """Return the sentence that no rules file declares a system of this name, "" where one does."""
+    from mailrules.config_values import suggest
+
+    names = [declared.name.value for declared in load_rules(rule_texts(config), config).systems]
+    return "" if system in names else f"no rules file declares a system `{system}`; {suggest(system, names)}"
+
+
 class Gate:
     """Today's rules, looked at when somebody asks for them: a poll that has nothing to do never does."""
 

@@ -252,8 +252,15 @@ def _version(connection: sqlite3.Connection, path: Path | None) -> int:
     return version
 
 
+def _none_yet(path: Path) -> StoreError:
+    return StoreError(f"there is no store {path} yet", help="the first `mailrules poll` makes it")
+
+
 def _of_today(connection: sqlite3.Connection, path: Path) -> None:
-    if _version(connection, path) < SCHEMA:
+    version = _version(connection, path)
+    if not version:  # why: whoever looks while the first poll makes it sees a file without tables
+        raise _none_yet(path)
+    if version < SCHEMA:
         raise StoreError(
             f"the store {path} was written by an older mailrules", help="the next `mailrules poll` takes it over"
         )
