@@ -55,6 +55,8 @@ def empty(tmp_path: Path) -> Path:
 
 
 def test_a_system_that_no_rules_file_declares_is_taken_and_told(empty: Path) -> None:
+    (empty / "rules").mkdir()
+    (empty / "rules" / "own.rules").write_text("# none of our own yet\n", encoding="utf-8")
     words = ("--account", "main", "--system", "amazn", "--developer", "Never Settle")
     code, out, err = run(empty, "authorizations", "add", *words)
     assert code == 0

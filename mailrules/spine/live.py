@@ -66,7 +66,10 @@ def undeclared(config: Config, system: str) -> str:
     """Return the sentence that no rules file declares a system of this name, "" where one does."""
     from mailrules.config_values import suggest
 
-    names = [declared.name.value for declared in load_rules(rule_texts(config), config).systems]
+    try:
+        names = [declared.name.value for declared in load_rules(rule_texts(config), config).systems]
+    except ConfigError:  # why: rules that cannot be read are told by a poll; what a person enters counts all the same
+        return ""
     return "" if system in names else f"no rules file declares a system `{system}`; {suggest(system, names)}"
 
 
