@@ -145,7 +145,8 @@ service imap-login {{
     def _own(self) -> None:
         if os.geteuid() == 0:
             for path in (self.maildir, *self.maildir.rglob("*")):
-                os.chown(path, self.owner.pw_uid, self.owner.pw_gid)
+                with contextlib.suppress(FileNotFoundError):  # why: the server's own lock files come and go
+                    os.chown(path, self.owner.pw_uid, self.owner.pw_gid)
 
     def add(self, content: bytes, moment: datetime) -> None:
         self.count += 1
