@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from mailrules.language.ast import NoticeDefinition, Problem, Rule, RulesFile, Span, System, Text
+from mailrules.language.ast import Hole, Problem, Rule, RulesFile, Span, System, Text
 from mailrules.language.definitions import ActionType, Definitions, FactType, Vocabulary
 from mailrules.language.index import RuleIndex
 from mailrules.language.story import Test
@@ -56,10 +56,17 @@ class RuleSet:
         """The tests with the path of the file each stands in."""
         return self.definitions.tests
 
-    def notice(self, kind: str | None, system: str | None) -> NoticeDefinition | None:
-        """Return the definition of a kind of notice of one system."""
-        found = (n for n in self.definitions.notices if n.kind.value == kind and n.system.value == system)
-        return next(found, None)
+    @cached_property
+    def field_types(self) -> Mapping[tuple[str, str], Mapping[str, str]]:
+        """The types of fields by kind and system of notice: as declared, else as given where a field stands in a wording."""
+        found: dict[tuple[str, str], Mapping[str, str]] = {}
+        for notice in self.definitions.notices:
+            clauses = (clause for wording in notice.wordings for clause in wording.clauses)
+            pieces = (piece for clause in clauses for pattern in clause.patterns for piece in pattern.pieces)
+            in_place = {piece.name: piece.type for piece in pieces if isinstance(piece, Hole) and piece.type}
+            declared = {field.name.value: field.type.value for field in notice.fields}
+            found.setdefault((notice.kind.value, notice.system.value), {**in_place, **declared})
+        return found
 
     @property
     def errors(self) -> tuple[Problem, ...]:

@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from mailrules.decide.compose import Situation
-from mailrules.language.ast import Hole, NoticeDefinition, System
+from mailrules.language.ast import System
 from mailrules.ledger import Authorization, Ledger, Obligation, Run, state_of
 from mailrules.mail.message import Message
 from mailrules.notices.notice import Notice
@@ -132,19 +132,8 @@ def _of_mail(notice: Notice, message: Message, account: AccountFacts) -> dict[st
 
 def _fields(notice: Notice, rules: RuleSet) -> dict[str, Any]:
     """Return the notice's own fields as values of the language, each by the type that its definition gives it."""
-    definition = rules.notice(notice.kind, notice.system)
-    types = {field.name.value: field.type.value for field in definition.fields} if definition else {}
-    if definition and not types.keys() >= notice.fields.keys():
-        types = {**_in_place(definition), **types}
+    types = rules.field_types.get((notice.kind or "", notice.system or ""), {})
     return {name: _typed(value, types.get(name, "text")) for name, value in notice.fields.items()}
-
-
-def _in_place(definition: NoticeDefinition) -> dict[str, str]:
-    """Return the types that are given where a field stands in a wording."""
-    pieces = (
-        p for w in definition.wordings for clause in w.clauses for pattern in clause.patterns for p in pattern.pieces
-    )
-    return {piece.name: piece.type for piece in pieces if isinstance(piece, Hole) and piece.type}
 
 
 def _typed(value: str, kind: str) -> object:

@@ -82,7 +82,7 @@ def shown(text: str) -> str:
     plain = text.replace("\r\n", "\n")
     kept = (
         plain
-        if plain.isprintable()
+        if plain.replace("\n", "").replace("\t", "").isprintable()
         else "".join(c for c in plain if c in "\n\t" or unicodedata.category(c) not in HIDDEN)
     )
     return kept if len(kept) <= MAX_TEXT else f"{kept[:MAX_TEXT]}…"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
 _ID = re.compile(r"[0-9]{4}-[0-9]{4}-[0-9]{4}")
@@ -77,6 +78,18 @@ def fold(text: str) -> str:
     if not text.isascii() and _apart(plain):
         return fold_with_map(text)[0]
     return " ".join(plain.split())
+
+
+def fold_lines(lines: Sequence[str]) -> list[str]:
+    """Return lines folded; plain ones all in one go."""
+    text = "\n".join(lines)
+    if not text.isascii() or text.count("\n") >= len(lines) > 0:
+        return [fold(line) for line in lines]
+    plain = text.replace(",,", '"').replace("''", '"').lower().replace("`", "'")
+    folded = plain.split("\n") if lines else []
+    if "  " not in plain and plain.replace("\n", "").isprintable():  # why: then there is no run of space to be made one
+        return [line.strip(" ") for line in folded]
+    return [" ".join(line.split()) for line in folded]
 
 
 def comparable(text: str) -> str:

@@ -22,6 +22,7 @@ ADDRESS_CAP = 8_192
 FIELD_CAP = 256_000
 _WORD = re.compile(rb"=\?([^?\s*]{1,60})(?:\*[^?\s]{0,40})?\?([bBqQ])\?([^?]*)\?=")
 _NAME = re.compile(rb"[!-9;-~]{1,100}")
+_NO_CONTROLS = b"\t\r\n" + bytes(range(32, 256))
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LOCAL = re.compile(rf"{_ATEXT}(?:\.{_ATEXT})*")
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
@@ -175,7 +176,7 @@ def domain_fault(domain: str) -> str:
 def _read_one(raw: bytes) -> tuple[Address | None, str]:
     if len(raw) > ADDRESS_CAP:
         return None, "The From field is too long to be read."
-    if any(byte < 32 and byte not in b"\t\r\n" for byte in raw) or b"\r" in raw.replace(b"\r\n", b""):
+    if raw.translate(None, _NO_CONTROLS) or b"\r" in raw.replace(b"\r\n", b""):
         return None, "The From field holds control characters."
     value = raw.replace(b"\r\n", b"").replace(b"\n", b"").decode("ascii", "surrogateescape").strip()
     parts = _split(value)

@@ -14,7 +14,8 @@ from email.errors import CloseBoundaryNotFoundDefect
 from email.message import Message as Tree
 from email.utils import parsedate_to_datetime
 
-import mailparser
+from mailparser.utils import get_addresses
+from mailparser.utils import log as _told
 
 from mailrules.mail.auth import authenticate
 from mailrules.mail.caps import DEPTH_CAP, FIELD_CAP, HEADER_BYTES_CAP, HEADERS_CAP, STRUCTURED_CAP, over_cap
@@ -25,13 +26,12 @@ from mailrules.mail.text import decode, transfer
 from mailrules.world import Receiver
 
 # why: what is wrong with a mail is in its `defects`; the library would write it to standard error as well
-mailparser.core.log.disabled = True
-mailparser.utils.log.disabled = True
+_told.disabled = True
 
 TEXT_CAP = 5_000_000
 
 _STRUCTURAL = ("from", "mime-version", "content-type", "content-transfer-encoding", "content-disposition")
-_EMPTY_LINE = re.compile(rb"\r?\n\r?\n")
+_EMPTY_LINE = re.compile(rb"\n\r?\n")
 _BLOCK_END = re.compile(
     r"<(?:br|/?(?:p|div|td|tr|th|li|dd|dl|ul|ol|table|tbody|body|html|h[1-6]|blockquote|center|section|pre))(?:\s[^<>]*)?/?>\s*\Z",
     re.IGNORECASE,
@@ -56,39 +56,44 @@ def _sent_at(fields: Sequence[tuple[str, bytes]]) -> tuple[datetime | None, tupl
 
 
 def _tree(body: bytes, fields: Sequence[tuple[str, bytes]]) -> tuple[Tree | None, str | None]:
-    """Return the MIME tree and mailparser's reading of From ("" none, None not asked).
+    """Return the MIME tree and mailparser's reading of From ("" none, None where it breaks down).
 
-    The library sees only the fields that make the structure: the others are ours to read, and theirs to stumble over.
+    The tree is Python's own, as mailparser's is, which would decode all parts for nothing. Both see only the fields that
+    make the structure: the others are ours to read, and theirs to stumble over.
     """
     lean = b"".join(
         name.encode("ascii") + b": " + b" ".join(value.split()) + b"\r\n"
         for name, value in fields
         if name in _STRUCTURAL and len(value) <= STRUCTURED_CAP
     )
-    kinds = b"".join(value for name, value in fields if name == "content-type").lower()
-    # why: what holds no other part is one piece of text, and the library would only read all of it line by line
-    single = b"multipart" not in kinds and b"message" not in kinds
     try:
-        mail = mailparser.parse_from_bytes(lean + b"\r\n" + (b"" if single else body))
-        if isinstance(mail.message, Tree):
-            addresses = mail.from_
-            if single:
-                mail.message.set_payload(body.decode("ascii", "surrogateescape"))
-            return mail.message, str(addresses[0][1]).lower() if addresses else ""
-    except Exception:  # noqa: S110 - its own recursion error, AttributeError on unterminated multiparts, and others
-        pass
-    try:
-        return email.message_from_bytes(lean + b"\r\n" + body), None
+        tree = email.message_from_bytes(lean + b"\r\n" + body)
     except Exception:
         return None, None
+    try:
+        addresses = [address for _, address in get_addresses(tree["From"], decode_names=True) if address]
+    except Exception:  # the library is told apart from its silence
+        return tree, None
+    return tree, addresses[0].lower() if addresses else ""
 
 
-def _payload(part: Tree) -> tuple[bytes, tuple[str, ...]]:
-    """Return the decoded bytes of a leaf; the library's own transfer decoding gives up on damaged text."""
+def _is_one_piece(fields: Sequence[tuple[str, bytes]]) -> bool:
+    """Whether a message holds no other part: then all of its body is one text, and need not be read line by line."""
+    kinds = b"".join(value for name, value in fields if name == "content-type").lower()
+    return b"multipart" not in kinds and b"message" not in kinds
+
+
+def _payload(part: Tree, content: bytes | None) -> tuple[bytes, tuple[str, ...]]:
+    """Return the decoded bytes of a leaf, as the library has them where they are not known already.
+
+    Its own transfer decoding gives up on damaged text.
+    """
     encoding = str(part.get("Content-Transfer-Encoding", "")).partition(";")[0]
-    del part["Content-Transfer-Encoding"]
-    data = part.get_payload(decode=True)
-    return transfer(data if isinstance(data, bytes) else b"", encoding)
+    if content is None:
+        del part["Content-Transfer-Encoding"]
+        data = part.get_payload(decode=True)
+        content = data if isinstance(data, bytes) else b""
+    return transfer(content, encoding)
 
 
 def text_part(path: str, subtype: str, data: bytes, label: str, *, closed: bool) -> tuple[TextPart, tuple[str, ...]]:
@@ -116,7 +121,8 @@ class _Walk:
         self.attached: list[Message] = []
         self.defects: list[str] = []
 
-    def run(self, root: Tree, prefix: str, depth: int, *, closed: bool = False) -> None:
+    def run(self, root: Tree, prefix: str, depth: int, *, closed: bool = False, content: bytes | None = None) -> None:
+        """Walk over all parts; `content` is the body of a tree that is one piece and was made without it."""
         start = prefix if root.is_multipart() and root.get_content_maintype() == "multipart" else f"{prefix}1"
         stack: list[tuple[Tree, str, int, bool]] = [(root, start.rstrip("."), depth, closed)]
         while stack:
@@ -126,7 +132,8 @@ class _Walk:
                 continue
             self.defects += [f"The MIME structure is damaged ({type(d).__name__})." for d in part.defects[:20]]
             children = part.get_payload() if part.is_multipart() else None
-            if part.get_content_maintype() == "message":  # also message/global, and whatever else a reader may open
+            kind = part.get_content_type()
+            if kind.startswith("message/"):  # also message/global, and whatever else a reader may open
                 if isinstance(children, list) and len(children) == 1 and isinstance(children[0], Tree):
                     inner = _unwrapped(part, children[0])
                     self.attached.append(_nested(inner, path, level + 1, self.received_at, closed=closed))
@@ -139,15 +146,15 @@ class _Walk:
                 ]
                 stack += [item for item in reversed(numbered) if isinstance(item[0], Tree)]
             else:
-                self.leaf(part, path, closed=closed)
+                self.leaf(part, kind, path, content, closed=closed)
 
-    def leaf(self, part: Tree, path: str, *, closed: bool) -> None:
-        kind = part.get_content_type()
+    def leaf(self, part: Tree, kind: str, path: str, content: bytes | None, *, closed: bool) -> None:
+        """Take a part that holds no other, if it can be read."""
         if kind not in ("text/plain", "text/html") or part.get_content_disposition() == "attachment":
             return
         if str(part.get("Content-Type", "")).strip().lower().startswith(("multipart/", "message/")):
             return  # a container the library could not open: its text may be anyone's
-        data, defects = _payload(part)
+        data, defects = _payload(part, content)
         found, more = text_part(
             path, kind.partition("/")[2], data, str(part.get_content_charset("") or ""), closed=closed
         )
@@ -193,7 +200,7 @@ def _unwrapped(part: Tree, child: Tree) -> Tree:
 def _halves(content: bytes) -> tuple[bytes, bytes]:
     """Return the header and the body of a message."""
     end = _EMPTY_LINE.search(content)
-    return (content[: end.start()], content[end.end() :]) if end else (content, b"")
+    return (content[: end.start()].removesuffix(b"\r"), content[end.end() :]) if end else (content, b"")
 
 
 def _nested(tree: Tree, path: str, depth: int, received_at: datetime, *, closed: bool) -> Message:
@@ -248,14 +255,15 @@ def parse_message(raw: RawMessage, receiver: Receiver | None = None, signature: 
         sender, forged = None, "The header holds a zero byte, at which some mail programs stop reading."
     if b"\r" in head.replace(b"\r\n", b"\n").rstrip(b"\r"):
         sender, forged = None, "The header holds a bare carriage return, which mail programs read differently."
-    tree, theirs = _tree(body, fields)
+    one = _is_one_piece(fields)
+    tree, theirs = _tree(b"" if one else body, fields)
     if sender is not None and theirs is not None and theirs != sender.address:
         sender, forged = None, "Mail programs disagree about who the sender is."
     if tree is None:
         walk.defects.append("The MIME structure cannot be read.")
     else:
         try:
-            walk.run(tree, "", 0)
+            walk.run(tree, "", 0, content=body if one else None)
         except Exception as error:  # the last line of defence of "any bytes give a Message"
             walk.defects.append(f"The parts cannot be read ({type(error).__name__}).")
     if forged or sender is None:

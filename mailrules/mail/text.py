@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import webencodings
 
 _NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="))
+_BASE64 = bytes(set(range(256)) - set(_NOT_BASE64))
 _UNDECLARED = ("", "us-ascii", "ascii", "ansi_x3.4-1968", "utf-8", "utf8", "unknown-8bit")
 _SEVEN_BIT = {"iso-2022-kr": "iso2022_kr", "hz-gb-2312": "hz", "utf-7": "utf_7"}
 _HIGH = bytes(range(0x80, 0x100))
@@ -33,7 +34,7 @@ def transfer(data: bytes, encoding: str) -> tuple[bytes, tuple[str, ...]]:
             usable = chunk[:-1] if len(chunk) % 4 == 1 else chunk
             out += binascii.a2b_base64(usable + b"=" * (-len(usable) % 4))
         clean = len(data.translate(None, _NOT_BASE64)) % 4 == 0 and not data.translate(None, b"\r\n\t ").translate(
-            None, bytes(set(range(256)) - set(_NOT_BASE64))
+            None, _BASE64
         )
         return bytes(out), () if clean else ("The base64 text is damaged.",)
     if name == "quoted-printable":

@@ -28,7 +28,6 @@ _LABELS = {
 }
 _ROLES = {label: role for role, labels in _LABELS.items() for label in labels.split("|")}
 _FIELD = re.compile(r"([> |*_\t]{0,40})([^:\uff1a\t]{1,20}?)[ \xa0*_]{0,5}(?:[:\uff1a]|\t)[ \t\xa0*_]*", re.DOTALL)
-_MARKED = re.compile("[:\uff1a\t]")
 _MARKER = re.compile(
     r"[> |*_]*(?:[-_=]{2,} ?(?:original message|forwarded message|original[- ]nachricht|ursprüngliche nachricht"
     r"|weitergeleitete nachricht|message d'origine|message original|message transféré|messaggio originale|mensaje original"
@@ -60,7 +59,8 @@ class Letter:
 
 def letters(lines: Sequence[Line]) -> list[Letter]:
     """Part a text into its own words and the mails quoted in it; each line belongs to exactly one."""
-    if not any(_MARKED.search(line.text) and _role(line.text) == "from" for line in lines):
+    texts = [line.text for line in lines]
+    if not any(_role(text) == "from" for text in texts if ":" in text or "\t" in text or "\uff1a" in text):
         return [Letter(lines=list(lines))]  # why: no mail is quoted without its sender, and most mails quote none
     found = [Letter()]
     latest = [0] * (MAX_DEPTH + 1)  # which letter a line belongs to, by how deep it is quoted

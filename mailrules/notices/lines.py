@@ -49,10 +49,11 @@ def lines_of(part: TextPart) -> list[Line]:
     last = len(texts)
     lines: list[Line] = []
     for number, text in enumerate(texts, 1):
-        if not text.strip():
+        bare = text.strip()
+        if not bare:
             continue
         stops = number == last and not part.ended
-        if lines and lines[-1].number == number - 1 and text.strip()[0] in "> |0123456789０１２３４５６７８９":
+        if bare[0] in "> |0123456789０１２３４５６７８９" and lines and lines[-1].number == number - 1:
             before = lines[-1]
             head = before.text.rstrip()
             rest = _GOES_ON.fullmatch(text)

@@ -23,12 +23,10 @@ from dataclasses import dataclass, field
 from mailrules.notices.fields import Unreadable, normalize, read_value
 from mailrules.notices.groups import Text
 from mailrules.notices.notice import Evidence
-from mailrules.notices.patterns import CompiledClause, CompiledWording, HoleType, squeeze
+from mailrules.notices.patterns import IDENTITY, CompiledClause, CompiledWording, HoleType, squeeze
 from mailrules.notices.search import Found, Hit, Searched
 from mailrules.notices.tables import Row
 
-IDENTITY = ("developer_id", "developer")
-"""The fields that tell one authorization from another, the better one first."""
 MAX_OBJECTS = 200
 Shared = Callable[[CompiledClause], list[Hit]]
 _OPEN_DATE = re.compile(r"(?<!D)D\Z|(?<!M)M\Z")
@@ -112,20 +110,17 @@ def open_ended(hole: HoleType) -> bool:
 
 def may_list(text: Searched, wording: CompiledWording) -> bool:
     """Whether several objects, or one that drifted, can stand in lines of a text: False only where none does."""
-    words = [c for c in wording.required if c.heading and not c.holes]
-    if words and (
-        any(len(text.beginning_with(heading)) > 1 for heading in wording.headings)
-        or (
-            any(text.beginning_with(c.heading) for c in words)
-            and all(text.holds(c) for c in wording.required if c.holes)
-        )
-    ):
-        return True
-    lines = [clause for clause in wording.body if clause.place == "line"]
-    if len(lines) == 1 and not lines[0].optional:
-        return text.holds(lines[0])
-    identity = _identity(wording)
-    return identity is not None and text.holds(identity) and len(text.find(identity)) > 1
+    if wording.words:
+        for heading in wording.headings:
+            if len(text.beginning_with(heading)) > 1:
+                return True
+        if any(text.beginning_with(c.heading) for c in wording.words) and all(
+            text.holds(c) for c in wording.required if c.holes
+        ):
+            return True
+    if wording.lone:
+        return text.holds(wording.lone)
+    return wording.identity is not None and len(text.find(wording.identity)) > 1
 
 
 def objects_of(text: Text, wording: CompiledWording) -> tuple[list[Object], bool]:
@@ -160,15 +155,15 @@ def objects_of(text: Text, wording: CompiledWording) -> tuple[list[Object], bool
 
 def _lone_lines(text: Searched, wording: CompiledWording) -> list[Object]:
     """Return an object for each line that fits, where a wording has one clause `line`, which says it all."""
-    lines = [clause for clause in wording.body if clause.place == "line"]
-    hits = text.find(lines[0]) if len(lines) == 1 and not lines[0].optional else []
+    lone = wording.lone
+    hits = text.find(lone) if lone else []
     if any(value.below for hit in hits for value in hit.values):
         return []
     found = []
     for hit in hits[: MAX_OBJECTS + 1]:
         place = range(hit.line, hit.line + 1)
         own = text.some(place)
-        reading = Reading().read(wording.body, own, lambda clause: [] if clause is lines[0] else text.find(clause))
+        reading = Reading().read(wording.body, own, lambda clause: [] if clause is lone else text.find(clause))
         found.append(Object(reading, [place], _key(reading, wording, own)))
     return found
 
@@ -234,10 +229,10 @@ def _joined(objects: list[Object]) -> list[Object]:
 def _blocks(text: Searched, wording: CompiledWording) -> list[range]:
     """Return the line ranges of a digest's objects, [] where the text is not beyond doubt a digest."""
     required = [c for c in wording.required if c.place == "line" and c.holes]
-    identity = _identity(wording)
-    if identity is None or len(text.find(identity)) < 2:
+    identity = wording.identity
+    count = len(text.find(identity)) if identity else 0
+    if identity is None or count < 2:
         return []
-    count = len(text.find(identity))
     hits = {id(c): text.find(c) for c in wording.body if len(text.find(c)) == count}
     if any(id(clause) not in hits for clause in required) or not _differ(text.find(identity)):
         return []
@@ -252,12 +247,6 @@ def _blocks(text: Searched, wording: CompiledWording) -> list[range]:
         if turns:
             return [range(start, end) for start, end in zip(starts, ends, strict=True)]
     return []
-
-
-def _identity(wording: CompiledWording) -> CompiledClause | None:
-    """Return the line by which a digest's objects are told apart."""
-    lines = [c for c in wording.required if c.place == "line"]
-    return next((c for name in IDENTITY for c in lines if any(h.field == name for h in c.holes)), None)
 
 
 def _records(text: Searched, wording: CompiledWording) -> tuple[list[range], bool]:

@@ -22,6 +22,8 @@ _SEPARATOR = r"[ *_|]*+:[ *_|:]*+"
 _TRAIL = r"[ *_|:.,;。]*+"
 _NOTHING = r"[ *_|:]*+"
 _SQUEEZED_AWAY = str.maketrans("", "", " >*_|•·:-\t")
+IDENTITY = ("developer_id", "developer")
+"""The fields that tell one authorization from another, the better one first."""
 INDEXED = 3
 """So many squeezed characters at the beginning of a line are its place in the index of lines."""
 
@@ -101,6 +103,12 @@ class CompiledWording:
     """How the lines begin that a line of it fits, or that one of its headings stands in."""
     says: tuple[str, ...]
     """Without one of these, or a line that so begins, nothing of its body stands there."""
+    words: tuple[CompiledClause, ...]
+    """The clauses with a decisive word beside a label."""
+    lone: CompiledClause | None
+    """The one clause `line`, where there is one that says all there is to say of an object."""
+    identity: CompiledClause | None
+    """The line by which several objects are told apart."""
 
 
 class Wordings(tuple[CompiledWording, ...]):  # noqa: SLOT001 - each index is made once, and kept
@@ -115,9 +123,14 @@ class Wordings(tuple[CompiledWording, ...]):  # noqa: SLOT001 - each index is ma
         return wordings if isinstance(wordings, cls) else cls(wordings)
 
     @cached_property
+    def definitions(self) -> tuple[NoticeDefinition, ...]:
+        """Return the notices that they are of."""
+        return tuple({id(wording.definition): wording.definition for wording in self}.values())
+
+    @cached_property
     def always(self) -> list[int]:
-        """Return those whose body asks for nothing."""
-        return [number for number, wording in enumerate(self) if not wording.required]
+        """Return those that ask for nothing; where the body asks for nothing, the title must be there."""
+        return [number for number, wording in enumerate(self) if not wording.required and not wording.titles]
 
     @cached_property
     def by_beginning(self) -> Mapping[str, list[int]]:
@@ -289,10 +302,17 @@ def _compile(
     headings = frozenset(c.heading for c in body if c.heading)
     beginnings = {c.begins for c in body if c.place == "line"} | {heading[:INDEXED] for heading in headings}
     says = tuple(dict.fromkeys(c.must for c in body if c.place == "says"))
+    lines = [c for c in body if c.place == "line"]
+    identities = [
+        c for name in IDENTITY for c in required if c.place == "line" and any(h.field == name for h in c.holes)
+    ]
     return CompiledWording(
         definition=notice, wording=wording, subject=tuple(c for c in clauses if c.place == "subject"), body=body,
         titles=tuple(c for c in clauses if c.place == "subject" and not c.optional), required=required,
         reads_nothing=not any(c.holes for c in required), headings=headings,
         begins=frozenset(begins for begins in beginnings if len(begins) == INDEXED),
         says=("",) if any(len(begins) < INDEXED for begins in beginnings) else says,
+        words=tuple(c for c in required if c.heading and not c.holes),
+        lone=lines[0] if len(lines) == 1 and not lines[0].optional else None,
+        identity=identities[0] if identities else None,
     )  # fmt: skip

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 
-from mailrules.language.ast import NoticeDefinition, System
+from mailrules.language.ast import System
 from mailrules.mail.message import Message
 from mailrules.notices.drift import difference, draft
 from mailrules.notices.groups import Group, Text, groups_of
@@ -46,7 +46,7 @@ class _Item:
 
     places: Sequence[Place]
     notice: Notice
-    wording: CompiledWording
+    tried: _Tried
     split: bool
     complete: bool
     weight: float
@@ -67,10 +67,15 @@ class _Item:
         """What decides between wordings: fitting wholly, by more clauses, more in the very place, with values that read."""
         return self.complete, self.weight, self.own, self.notice.status != "unparsed"
 
+    @property
+    def order(self) -> tuple[bool, float, int, bool, int]:
+        """Its rank; of equals the one defined first comes first."""
+        return *self.rank, -self.tried.number
+
     def contradicts(self, other: _Item) -> bool:
         """Whether both fit equally well and read the same, and only the wordings themselves say different things."""
-        mine, theirs = ({n.value: t.value for n, t in i.wording.wording.constants} for i in (self, other))
-        if self.wording.definition is not other.wording.definition or self.rank != other.rank:
+        mine, theirs = ({n.value: t.value for n, t in i.tried.wording.wording.constants} for i in (self, other))
+        if self.tried.wording.definition is not other.tried.wording.definition or self.rank != other.rank:
             return False
         return any(mine[n] != theirs[n] for n in mine.keys() & theirs.keys()) and (
             self.notice.fields.items() - mine.items() == other.notice.fields.items() - theirs.items()
@@ -78,7 +83,7 @@ class _Item:
 
     def undecided(self, other: _Item) -> Notice:
         """Return the notice of this item where another contradicts it: nobody can tell which holds."""
-        said = (", ".join(f"`{t.value}`" for _, t in i.wording.wording.constants) for i in (self, other))
+        said = (", ".join(f"`{t.value}`" for _, t in i.tried.wording.wording.constants) for i in (self, other))
         reason = f"two wordings fit equally well, and say {' and '.join(said)}"
         return replace(self.notice, status="unparsed", fields={}, reason=reason)
 
@@ -114,7 +119,6 @@ def _overflow(beyond: Notice) -> Notice:
 
 def _recognize(message: Message, wordings: Wordings, systems: dict[str, System]) -> list[Notice]:
     found: list[Notice] = []
-    definitions = _definitions(wordings)
     budget = MAX_DRAFTS
     for group in groups_of(message):
         items = _items(group, wordings, systems)
@@ -125,11 +129,11 @@ def _recognize(message: Message, wordings: Wordings, systems: dict[str, System])
                 about = replace(group, texts=[Text(item.drifted, Tables(()))]) if item.drifted else group
                 made[index] = replace(
                     item.notice,
-                    difference=difference(item.wording, about, item.missing),
-                    draft=draft(item.wording, about, item.missing),
+                    difference=difference(item.tried.wording, about, item.missing),
+                    draft=draft(item.tried.wording, about, item.missing),
                 )
         if not made:
-            unknown = unknown_wording(group, message, definitions, tuple(systems.values()))
+            unknown = unknown_wording(group, message, wordings.definitions, tuple(systems.values()))
             made = [unknown] if unknown else []
         forwarded = group.quoted or bool(message.path)
         if group.quoted:
@@ -149,14 +153,6 @@ def _said_region(notice: Notice) -> str | None:
     """Return the region that the wording itself names in a field."""
     said = notice.fields.get("region", "").casefold()
     return said if said in REGIONS else None
-
-
-def _definitions(wordings: Sequence[CompiledWording]) -> list[NoticeDefinition]:
-    definitions: list[NoticeDefinition] = []
-    for wording in wordings:
-        if not definitions or definitions[-1] is not wording.definition:
-            definitions.append(wording.definition)
-    return definitions
 
 
 def _without_echoes(found: list[Notice]) -> list[Notice]:
@@ -192,37 +188,68 @@ def _items(group: Group, wordings: Wordings, systems: dict[str, System]) -> list
     """Return the objects of a group, each as the wording sees it that fits best; of equals, the one defined first."""
     whole: _Item | None = None
     parted: list[_Item] = []
-    for wording in _touched(group, wordings):
-        for item in _fit(group, wording, systems.get(wording.definition.system.value)):
+    tried = [_Tried(number, wordings[number], group) for number in _touched(group, wordings)]
+    for one in sorted(tried, key=lambda t: t.turn, reverse=True):
+        if whole and not one.may_matter(whole, group):
+            continue
+        for item in _fit(group, one, systems.get(one.wording.definition.system.value)):
             if item.split:
                 parted.append(item)
             elif item.notice.status == "refused":
                 return [item]
-            elif whole is None or item.rank > whole.rank:
+            elif whole is None or item.order > whole.order:
                 whole = item
     taken: list[_Item] = []
-    for item in sorted(parted, key=lambda i: i.rank, reverse=True):
+    for item in sorted(parted, key=lambda i: i.order, reverse=True):
         rival = next((other for other in taken if item.overlaps(other)), None)
         if rival is not None and item.contradicts(rival):
             rival.notice = rival.undecided(item)
         elif rival is None and len(taken) <= MAX_OBJECTS:
             taken.append(item)
     # why: a wording that reads the whole says more than one that nearly fits a part of it; mere words do not
-    if whole and whole.complete and not whole.wording.reads_nothing and not any(i.complete for i in taken):
+    if whole and whole.complete and not whole.tried.wording.reads_nothing and not any(i.complete for i in taken):
         taken = []
     if taken:
         return sorted(taken, key=lambda i: [(text, lines.start) for text, lines in i.places])
     return [whole] if whole else []
 
 
-def _fit(group: Group, wording: CompiledWording, system: System | None) -> list[_Item]:
+class _Tried:
+    """One wording that is worth a try on a group; `best` is the order that it can reach at most."""
+
+    def __init__(self, number: int, wording: CompiledWording, group: Group) -> None:
+        self.number = number
+        self.wording = wording
+        about = group.subject
+        self.titled = bool(wording.titles) and all(c.must in about.squeezed and about.find(c) for c in wording.titles)
+        clauses = len(wording.required)
+        self.best = True, clauses + self.titled, clauses, True, -number
+
+    @property
+    def turn(self) -> tuple[bool, tuple[bool, float, int, bool, int]]:
+        """When it is tried, the highest first: what is refused by name, then what may fit best, so that most need no try."""
+        return self.wording.definition.refuse is not None, self.best
+
+    def may_matter(self, whole: _Item, group: Group) -> bool:
+        """Whether it can outdo what fits already, or find several objects where that is one."""
+        if self.wording.definition.refuse or not group.texts or self.best > whole.order:
+            return True
+        return _may_part(group.texts, self.wording)
+
+
+def _may_part(texts: Sequence[Text], wording: CompiledWording) -> bool:
+    """Whether several objects can stand in a text, or one that drifted: True where in doubt."""
+    return any(text.tables.knows(wording.headings) or may_list(text.searched, wording) for text in texts)
+
+
+def _fit(group: Group, tried: _Tried, system: System | None) -> list[_Item]:
     """Return what one wording makes of a group: nothing, one object, or several."""
-    titled = bool(wording.titles) and all(group.subject.find(c) for c in wording.titles)
+    wording, titled = tried.wording, tried.titled
     if not titled and wording.required and group.texts and not _possible(group.texts, wording):
         return []
     if not titled and wording.reads_nothing and not _speaks_for(system, group):
         return []
-    fits = _Fits(wording, Reading().read(wording.subject, group.subject), titled)
+    fits = _Fits(tried, Reading().read(wording.subject, group.subject))
     if not group.texts or not wording.required:
         readings = [Reading().read(wording.body, text.searched) for text in group.texts]
         nothing = Reading(missing=[c for c in wording.body if not c.optional])
@@ -258,24 +285,25 @@ def _fit(group: Group, wording: CompiledWording, system: System | None) -> list[
     return items
 
 
-def _touched(group: Group, wordings: Wordings) -> list[CompiledWording]:
-    """Return the wordings of which anything stands in a group, or their title; the others, nearly all, can give nothing."""
+def _touched(group: Group, wordings: Wordings) -> list[int]:
+    """Return the numbers of the wordings of which anything stands in a group, or their title; the others, nearly all, can give nothing."""
     found = set(wordings.always)
-    said = [text.searched.says for text in group.texts]
+    said = "\n".join(text.searched.squeezed for text in group.texts)
+    about = group.subject.squeezed
     for text in group.texts:
         for begins in text.searched.begins.keys() & wordings.by_beginning.keys():
             found.update(wordings.by_beginning[begins])
     for must, numbers in wordings.by_title.items():
-        if group.subject.says(must):
+        if must in about:
             found.update(numbers)
     for must, numbers in wordings.by_words.items():
-        if any(says(must) for says in said):
+        if must in said:
             found.update(numbers)
     for text in group.texts:
         above = text.tables.headings.keys() & wordings.by_heading.keys()
         columns = Counter(number for heading in above for number in wordings.by_heading[heading])
         found.update(number for number, known in columns.items() if known > 1)
-    return [wordings[number] for number in sorted(found)]
+    return sorted(found)
 
 
 def _possible(texts: Sequence[Text], wording: CompiledWording) -> bool:
@@ -291,7 +319,7 @@ def _possible(texts: Sequence[Text], wording: CompiledWording) -> bool:
         held += any(text.searched.holds(clause) for text in texts)
     if held >= enough:
         return True
-    return any(text.tables.knows(wording.headings) or may_list(text.searched, wording) for text in texts)
+    return _may_part(texts, wording)
 
 
 def _tells(one: Object) -> bool:
@@ -315,22 +343,21 @@ def _speaks_for(system: System | None, group: Group) -> bool:
 class _Fits:
     """One wording and its subject's reading: makes items of what the body says."""
 
-    wording: CompiledWording
+    tried: _Tried
     heading: Reading
-    titled: bool
 
     def item(
         self, places: Sequence[Place], readings: Sequence[Reading], *, split: bool, drifted: Searched | None = None
     ) -> list[_Item]:
         """Return the item of one object as its parts read it; [] where it is none."""
-        wording, titled = self.wording, self.titled
+        wording, titled = self.tried.wording, self.tried.titled
         nearest = min(readings, key=lambda r: len(r.missing))
         total = len(wording.required)
         subject = any(not c.optional for c in wording.subject)
         whole = not nearest.missing and (titled or not subject or not wording.reads_nothing)
         weight = nearest.found + titled
         if whole:
-            return [_Item(places, self._concluded(readings), wording, split, True, weight, nearest.own)]
+            return [_Item(places, self._concluded(readings), self.tried, split, True, weight, nearest.own)]
         share = nearest.own / total if total else 0.0
         if wording.definition.refuse or wording.reads_nothing:
             return []
@@ -341,27 +368,27 @@ class _Fits:
         evidence = tuple(e for values in nearest.values.values() for e in values.values())[:20]
         notice = replace(self._blank(), reason=reason, evidence=evidence)
         missing = tuple(nearest.missing)
-        return [_Item(places, notice, wording, split, False, share + titled, 0, missing, drifted)]
+        return [_Item(places, notice, self.tried, split, False, share + titled, 0, missing, drifted)]
 
     def disagreeing(self, keyed: Sequence[dict[str, Reading]]) -> list[_Item]:
         """Return the one item of parts that do not speak of the same objects."""
         sides = " and ".join(", ".join(f"`{key}`" for key in list(readings)[:3]) for readings in keyed[:2])
         notice = replace(self._blank(), reason=f"the parts speak of different objects: {sides}")
         found = max(r.found for readings in keyed for r in readings.values())
-        return [_Item((), notice, self.wording, False, True, found + self.titled)]
+        return [_Item((), notice, self.tried, False, True, found + self.tried.titled)]
 
     def _blank(self) -> Notice:
-        definition, language = self.wording.definition, self.wording.wording.language.value
+        definition, language = self.tried.wording.definition, self.tried.wording.wording.language.value
         return Notice(
             status="unparsed", kind=definition.kind.value, system=definition.system.value, wording=language,
-            fitted=self.wording.wording.span,
+            fitted=self.tried.wording.wording.span,
         )  # fmt: skip
 
     def _concluded(self, readings: Sequence[Reading]) -> Notice:
         """Join what the parts and the subject say: each must read, and all must agree."""
         blank = self._blank()
-        if self.wording.definition.refuse:
-            return replace(blank, status="refused", reason=self.wording.definition.refuse.value)
+        if self.tried.wording.definition.refuse:
+            return replace(blank, status="refused", reason=self.tried.wording.definition.refuse.value)
         telling = [*(r for r in readings if r.found or r.problems or r.values), self.heading]
         problems = list(dict.fromkeys(p for r in telling for p in r.problems))
         values: dict[str, str] = {}
@@ -379,5 +406,5 @@ class _Fits:
                 values[name] = next(iter(said))
         if problems:
             return replace(blank, reason="; ".join(problems[:4]), evidence=tuple(evidence[:50]))
-        values.update({name.value: text.value for name, text in self.wording.wording.constants})
+        values.update({name.value: text.value for name, text in self.tried.wording.wording.constants})
         return replace(blank, status="read", fields=values, evidence=tuple(evidence[:50]))

@@ -26,13 +26,14 @@ HOSTS: dict[str, str] = {
 MANAGE = "/apps/manage"
 """The path under which every Seller Central keeps the page of authorizations."""
 _MANAGING = re.compile(rf"https?://(sellercentral[a-z0-9.\-]{{1,60}}){re.escape(MANAGE)}(?![a-z0-9])", re.IGNORECASE)
-_HOST = re.compile(r"https?://(sellercentral[a-z0-9.\-]{1,60})(?![a-z0-9.\-])", re.IGNORECASE)
+# why small letters: a pattern that begins with plain ones is searched for many times faster than with IGNORECASE
+_HOST = re.compile(r"https?://(sellercentral[a-z0-9.\-]{1,60})(?![a-z0-9.\-])")
 
 
 def region_of(message: Message) -> str | None:
     """Return the region that all Seller Central links of a message share; None where there is none or they differ."""
     texts = [text for part in message.parts for text in (part.text, *part.links)]
-    found = {HOSTS.get(host.lower().rstrip(".")) for text in texts for host in _HOST.findall(text)}
+    found = {HOSTS.get(host.rstrip(".")) for text in texts for host in _HOST.findall(text.lower())}
     return found.pop() if len(found) == 1 else None
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
-from mailrules.language.values import fold, fold_with_map
+from mailrules.language.values import fold_lines, fold_with_map
 from mailrules.notices.lines import Line
 from mailrules.notices.notice import Place
 from mailrules.notices.patterns import INDEXED, CompiledClause, HoleType, squeeze
@@ -25,6 +25,8 @@ MAX_HITS = 1000
 MAX_LABEL = 200
 _EDGE = " \t\n\xa0*_|:"
 _STOPS = ".,;。"
+_LATIN = "\u2e7f"
+"""Behind this character come the Chinese and Japanese ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +53,23 @@ class Searched:
 
     def __init__(self, lines: Sequence[Line], folded: Sequence[str] | None = None) -> None:
         self.lines = list(lines)
-        self.folded = list(folded) if folded is not None else [fold(_read(line)) for line in self.lines]
+        self.folded = list(folded) if folded is not None else fold_lines([_read(line) for line in self.lines])
         bodies = [text.lstrip("> ") for text in self.folded]
         self._starts: list[int] = []
         pieces: list[str] = []
         at = 0
         for body in bodies:
-            if pieces and body and not _written_together(pieces[-1], body):
+            if pieces and body and (body[0] <= _LATIN or not _written_together(pieces[-1], body)):
                 pieces.append(" ")
                 at += 1
             self._starts.append(at)
             pieces.append(body)
             at += len(body)
         self.running = "".join(pieces)
-        self._squeezed = squeeze(self.running)
+        self.squeezed = squeeze(self.running)
         self._known: dict[int, list[Hit]] = {}
         self._held: dict[str, bool] = {}
+        self._headed: dict[str, list[int]] = {}
         self._maps: dict[int, Sequence[int]] = {}
 
     def some(self, indexes: Sequence[int]) -> Searched:
@@ -75,7 +78,8 @@ class Searched:
 
     def find(self, clause: CompiledClause) -> list[Hit]:
         """Return the matches of a clause in the order of the text, MAX_HITS at most."""
-        known = self._known.get(id(clause))
+        key = id(clause)
+        known = self._known.get(key)
         if known is None:
             known = []
             if self.holds(clause):
@@ -83,14 +87,14 @@ class Searched:
                     known.append(hit)
                     if len(known) == MAX_HITS:
                         break
-            self._known[id(clause)] = known
+            self._known[key] = known
         return known
 
     def says(self, must: str) -> bool:
         """Whether a squeezed text stands anywhere in the lines."""
         held = self._held.get(must)
         if held is None:
-            held = self._held[must] = must in self._squeezed
+            held = self._held[must] = must in self.squeezed
         return held
 
     def holds(self, clause: CompiledClause) -> bool:
@@ -99,14 +103,15 @@ class Searched:
             return False
         return self.says(clause.must)
 
-    def beginning_with(self, heading: str) -> list[int]:
+    def beginning_with(self, heading: str) -> Sequence[int]:
         """Return the indexes of the lines that begin with a label, whatever stands behind it."""
-        if not heading:
-            return []
-        found = [
-            (i, self.folded[i][:MAX_LABEL].lstrip("> ").partition(":")) for i in self._beginning(heading[:INDEXED])
-        ]
-        return [i for i, (label, _, _) in found if squeeze(label).rstrip(_STOPS) == heading]
+        if heading not in self._headed:
+            self._headed[heading] = [
+                index
+                for index in (self._beginning(heading[:INDEXED]) if heading else ())
+                if squeeze(self.folded[index][:MAX_LABEL].lstrip("> ").partition(":")[0]).rstrip(_STOPS) == heading
+            ]
+        return self._headed[heading]
 
     def _says(self, clause: CompiledClause) -> Iterator[Hit]:
         for match in clause.pattern.finditer(self.running):
@@ -210,8 +215,8 @@ def _written_together(before: str, after: str) -> bool:
     """Whether a line break between two texts stands for nothing: in the middle of Chinese or Japanese."""
     return (
         bool(before and after)
-        and before[-1] > "\u2e7f"
-        and after[0] > "\u2e7f"
+        and before[-1] > _LATIN
+        and after[0] > _LATIN
         and (unicodedata.east_asian_width(before[-1]) in "WF" and unicodedata.east_asian_width(after[0]) in "WF")
     )
 

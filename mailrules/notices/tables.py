@@ -40,7 +40,11 @@ class Tables:
 
     def __init__(self, lines: Sequence[Line]) -> None:
         self.lines = lines
-        self._cells = {i: cells for i, line in enumerate(lines) if len(cells := _cells(line.text)) > 1}
+        self._cells = {
+            i: cells
+            for i, line in enumerate(lines)
+            if ("\t" in line.text or "|" in line.text) and len(cells := _cells(line.text)) > 1
+        }
         self.headings: dict[str, list[int]] = {}
         folded: dict[str, str] = {}
         for index, cells in self._cells.items():
@@ -51,8 +55,15 @@ class Tables:
                     self.headings.setdefault(folded[one.text], []).append(index)
 
     def knows(self, headings: frozenset[str]) -> bool:
-        """Whether there can be rows for a wording with these headings."""
-        return len(headings & self.headings.keys()) > 1
+        """Whether a line holds two of these headings, so that there can be rows for a wording that has them."""
+        if len(self.headings) < 2:
+            return False
+        lines: dict[int, str] = {}
+        return any(
+            lines.setdefault(index, heading) != heading
+            for heading in headings & self.headings.keys()
+            for index in self.headings[heading]
+        )
 
     def rows(self, clauses: Sequence[CompiledClause], most: int) -> tuple[list[Row], set[int]]:
         """Return the rows under headings that at least two clauses know, and the indexes of all lines of such tables.
