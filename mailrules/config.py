@@ -7,7 +7,6 @@ May not live here: pydantic or anything slow (every cron tick passes here); a se
 from __future__ import annotations
 
 import os
-import shutil
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -243,6 +242,8 @@ def _script(problems: Problems, name: str, table: Any, folder: Path) -> Script |
         problems.add(f"{where}.retry", f'`{where}.retry` is "safe" or left out')
     program = argv[0] if Path(argv[0]).is_absolute() or os.sep not in argv[0] else str(folder / argv[0])
     if os.sep not in program:
+        import shutil  # why here: it brings every kind of compression along
+
         program = shutil.which(program) or program
     return Script(
         argv=(program, *argv[1:]), timeout=min(seconds(problems, f"{where}.timeout", table.get("timeout"), 60.0), 900.0),

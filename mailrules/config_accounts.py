@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import time
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -56,8 +56,7 @@ class Account:
     provider: providers.Provider = providers.PLAIN
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Smtp:
+class Smtp(NamedTuple):
     """The server that mail goes out by; `sender` is the address it goes out from. `timeout` in seconds."""
 
     host: str

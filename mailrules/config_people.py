@@ -7,9 +7,8 @@ May not live here: the address of a chat, which holds a token: only the referenc
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, NamedTuple
 
 from mailrules.config_accounts import reference
 from mailrules.config_values import DAYS, Problems, address, suggest
@@ -20,8 +19,7 @@ DIGEST = ("to", "day", "days")
 WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Digest:
+class Digest(NamedTuple):
     """A mail once a week: to whom, on which weekday (0 = Monday), how many days it looks ahead."""
 
     to: str

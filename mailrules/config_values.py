@@ -7,10 +7,9 @@ May not live here: which settings there are (config.py).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -18,8 +17,7 @@ LIMITS = ("scripts_per_hour", "scripts_per_day", "mails_per_hour", "mails_per_re
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(NamedTuple):
     """How often something may leave this machine or be started, over all rules, before it waits and a person is told."""
 
     scripts_per_hour: int = 20

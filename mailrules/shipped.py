@@ -6,18 +6,17 @@ May not live here: parsing, the user's own files, any path relative to the worki
 
 from __future__ import annotations
 
-from importlib.resources import files
-from importlib.resources.abc import Traversable
+from pathlib import Path
 
 
-def _root() -> Traversable:
+def _root() -> Path:
     """Return the folder that holds grammar/ and rules/: `_shipped` in a wheel, else the checkout.
 
     The checkout is read live by an editable install, too: its package is imported from there.
     """
-    package = files("mailrules")
+    package = Path(__file__).parent  # why not importlib.resources: its import takes longer than reading all the rules
     shipped = package / "_shipped"
-    return shipped if shipped.is_dir() else package / ".."
+    return shipped if shipped.is_dir() else package.parent
 
 
 def shipped_text(relative: str) -> str:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import time
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 EVERY_DAY = frozenset(range(7))
@@ -26,8 +27,7 @@ _CODE = re.compile(r"-[A-Za-z]*[ceErS]|--(?:eval|command|execute|run|print)|-[pm
 _ID = re.compile(r"(?:\*\.(?=[^.]+\.[^.]))?[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountFacts:
+class AccountFacts(NamedTuple):
     """What rules need to know of an account.
 
     Rungs come at `day_starts` on a working day (0 = Monday). Nobody is written to within `quiet` (begin, end; local).
@@ -43,8 +43,7 @@ class AccountFacts:
     quiet: tuple[time, time] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Script:
+class Script(NamedTuple):
     """A script declared in the configuration. `timeout` in seconds; `retry` is "never" or "safe".
 
     `verifies`: its success is evidence that the renewal happened; it may print `expires: YYYY-MM-DD`.

@@ -4,7 +4,6 @@ import os
 import re
 import socket
 import time
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -56,7 +55,7 @@ def test_headers_and_bodies_arrive_byte_for_byte(server):
         state = session.examine("INBOX")
         assert (state.exists, state.uidnext) == (3, 4)
         states = session.states(["INBOX", "None"])
-        assert (replace(states["INBOX"], modseq=0), states["None"]) == (state, None)
+        assert (states["INBOX"]._replace(modseq=0), states["None"]) == (state, None)
         headers = list(session.headers(session.uids(0)))
         assert [h.size for h in headers] == [len(ONE), len(TWO), len(THREE)]
         assert [h.received_at for h in headers] == [WHEN] * 3

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import gc
-import logging
 import os
 import signal
 import sys
@@ -32,10 +31,6 @@ def main() -> NoReturn:
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
         guard_outputs()
-        for name in ("mailparser", "imapclient", "imaplib"):  # they print bytes of hostile mail to stderr otherwise
-            logger = logging.getLogger(name)
-            logger.addHandler(logging.NullHandler())
-            logger.propagate = False
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         from mailrules.cli.polling import plain, poll_once
 

@@ -11,10 +11,9 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from mailrules.app import Progress
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
 _OPTIONS = {"--config": "config", "-c": "config", "--account": "account", "-a": "account"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(NamedTuple):
     """What one poll is asked for; the fields are the options of `mailrules poll`."""
 
     config: str | None = None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mailrules.errors import ConfigError, TemporaryError
 from mailrules.sources.faults import absent, passing, words_of
-from mailrules.sources.imap_client import Connection, format_criteria_date, gen_parsed_response, parse_to_datetime
+from mailrules.sources.imap_connection import Connection
 from mailrules.sources.imap_fetch import answers, instant, plain_literals
 from mailrules.sources.imap_types import (
     UNKNOWN_UIDNEXT,
@@ -61,7 +61,7 @@ class ImapSession(Connection):
         with self._doing("asking for the status of the mailboxes", size=len(mailboxes) * STATUS_WORTH):
             self._introduced = True
             items = f"(MESSAGES UIDNEXT UIDVALIDITY{modseq})"
-            found = self._open().states(mailboxes, items, introduction=introduction)
+            found = self._statuses(mailboxes, items, introduction=introduction)
         return {name: self._read_state(found[name], b"MESSAGES") if name in found else None for name in mailboxes}
 
     def examine(self, mailbox: str) -> MailboxState:
@@ -99,6 +99,8 @@ class ImapSession(Connection):
 
     def before(self, day: date) -> list[int]:
         """Return the messages of the examined mailbox that came before a day, as its server counts days; [] if in doubt."""
+        from mailrules.sources.imap_client import format_criteria_date
+
         everything: set[int] = set()
         later: set[int] = set()
         for window in windows(1, self._state):
@@ -113,6 +115,7 @@ class ImapSession(Connection):
 
     def arrivals(self, uids: Sequence[int]) -> list[datetime]:
         """Return when messages came, of those that the server tells."""
+        from mailrules.sources.imap_client import parse_to_datetime
 
         def came(_: int, item: dict[bytes, Any]) -> datetime | None:
             try:
@@ -193,6 +196,8 @@ class ImapSession(Connection):
         size, date = item.get(b"RFC822.SIZE"), item.get(b"INTERNALDATE")
         received = instant(date)
         if received is None and isinstance(date, bytes):
+            from mailrules.sources.imap_client import parse_to_datetime
+
             with contextlib.suppress(ValueError, OverflowError):
                 received = parse_to_datetime(date, normalise=False)
         return Header(
@@ -234,6 +239,8 @@ class ImapSession(Connection):
         found = answers(data)
         if found is not None:
             return found
+        from mailrules.sources.imap_client import gen_parsed_response
+
         atoms, found = gen_parsed_response(plain_literals(data)), []
         for _, pairs in zip(atoms, atoms, strict=False):
             if isinstance(pairs, tuple) and len(pairs) % 2 == 0:

@@ -7,9 +7,8 @@ May not live here: any talking to a server.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mailrules.errors import TemporaryError
 from mailrules.sources.providers import PLAIN, Provider
@@ -23,8 +22,7 @@ UID_WINDOW = 50_000  # imaplib gives up on a line of 1,000,000 bytes
 MAX_WINDOWS = 2_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImapSettings:
+class ImapSettings(NamedTuple):
     """How to reach one account. `deadline` is the wall-clock time in seconds that one session may take in all.
 
     `auth` is "password", "xoauth2" or "oauthbearer"; `budget` is how many bytes the session may receive, 0 for any number.
@@ -45,8 +43,7 @@ class ImapSettings:
     budget: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MailboxState:
+class MailboxState(NamedTuple):
     """What EXAMINE or STATUS said; `uidnext` is above every UID where the server does not say.
 
     `uidvalidity` and `modseq` (HIGHESTMODSEQ, RFC 7162) are 0 where the server names none.
@@ -58,8 +55,7 @@ class MailboxState:
     modseq: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Header:
+class Header(NamedTuple):
     """The header fields that decide whether a message is a candidate, as bytes.
 
     `size` and `received_at` are None where the server does not tell them: neither is a reason to leave a message unread.
@@ -71,8 +67,7 @@ class Header:
     block: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Missing:
+class Missing(NamedTuple):
     """A message that was asked for and not (wholly) answered: it stays pending, it is not gone."""
 
     key: MessageKey

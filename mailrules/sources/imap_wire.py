@@ -111,7 +111,7 @@ class Wire(imaplib.IMAP4):
 
     def __init__(self, settings: ImapSettings, context: ssl.SSLContext | None, deadline: Deadline) -> None:
         self._settings, self._context, self._limit = settings, context, deadline
-        self._asked = False
+        self._asked = self._told = False
         super().__init__(settings.host, settings.port)
 
     def _create_socket(self, timeout: float | None = None) -> socket.socket:  # noqa: ARG002 - imaplib's signature
@@ -140,6 +140,17 @@ class Wire(imaplib.IMAP4):
             self.sock.deadline = self._limit
         self._asked = True
         super()._get_capabilities()  # type: ignore[misc]
+
+    def offered(self) -> tuple[str, ...]:
+        """Return what the server says it can do, now: who has signed in is told something else than who has not."""
+        given = self.untagged_responses.pop("CAPABILITY", None)
+        if given and isinstance(given[-1], bytes):
+            self.capabilities = tuple(given[-1].decode("ascii", "replace").upper().split())
+            self._told = self.state != "NONAUTH"
+        elif self.state != "NONAUTH" and not self._told:
+            super()._get_capabilities()  # type: ignore[misc]
+            self._told = True
+        return self.capabilities
 
     def _get_line(self) -> bytes:
         """Give a tagged answer without words the space that imaplib breaks on for want of (Gmail, Exchange).

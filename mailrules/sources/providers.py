@@ -10,8 +10,7 @@ that a row is from general knowledge and that `mailrules account test` has to co
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Need = Literal["app_password", "authorization_code", "mail_password", "oauth", "imap_on"]
 """What a person has to do at the provider before the first login; `init` has a text for each."""
@@ -22,8 +21,7 @@ READ = "2026-03-12"
 GIGABYTE = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Provider:
+class Provider(NamedTuple):
     """One provider. Everything below `source` is how its servers differ; what all servers get is not listed."""
 
     name: str

@@ -11,6 +11,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from typing import NamedTuple
 
 from mailrules.config import Account
 from mailrules.sources.imap import ImapSession, MailboxState
@@ -34,8 +35,7 @@ class Seen:
     uid: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Visit:
+class Visit(NamedTuple):
     """One opened mailbox. `uids` are to be read, ascending; `low` and all below it was read before.
 
     When they are read, all up to `ended` is, of which a poll that was stopped may have done a part.

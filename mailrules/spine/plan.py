@@ -61,7 +61,7 @@ def fingerprints(config: Config) -> dict[str, str]:
             a.mailboxes,
             a.fetch,
             asdict(a.receiver) if a.receiver else None,
-            _plain(a.facts),
+            a.facts._asdict(),
         ]
         for a in config.accounts
     }
@@ -70,7 +70,7 @@ def fingerprints(config: Config) -> dict[str, str]:
         "accounts": digest([accounts, config.max_message]),
         "people": digest(dict(config.world.people)),
         "developers": digest(dict(config.world.developers)),
-        "scripts": digest({name: _plain(script) for name, script in config.world.scripts.items()}),
+        "scripts": digest({name: script._asdict() for name, script in config.world.scripts.items()}),
         "smtp": digest([smtp.host, smtp.port, smtp.user, smtp.sender] if smtp else None),
     }
 

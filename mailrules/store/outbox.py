@@ -10,9 +10,9 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mailrules.errors import UsageError
 from mailrules.redact import without_tokens
@@ -30,8 +30,7 @@ DUE = f"action <> 'create_task' AND ((state = 'planned' AND not_before <= :now) 
 ONCE = "action = 'run_script' AND retry <> 'safe'"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class Claim(NamedTuple):
     """An effect that is ours to perform now. Notifications with the same `batch` go out as one mail ("" = alone)."""
 
     effect: Effect

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from mailrules.decide import Decision
@@ -21,16 +21,14 @@ if TYPE_CHECKING:
     from mailrules.pipeline import Reading
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
+class Cursor(NamedTuple):
     """How far a mailbox has been read: every UID up to `uid` under this UIDVALIDITY has its row."""
 
     uidvalidity: int
     uid: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredMessage:
+class StoredMessage(NamedTuple):
     """One stored message with what was read and decided; `content` is None once the bytes have been purged."""
 
     id: str
