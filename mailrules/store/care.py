@@ -50,7 +50,8 @@ class Care(Outbox):
 
     def beat(self, account: str, now: str, *, code: int = 0, error: str = "") -> dict[str, Any]:
         """Write down how a poll of an account ended; return the row as it was before ({} for the first)."""
-        before = next((dict(row) for row in self.heartbeats() if row["account"] == account), {})
+        rows = self._rows("SELECT * FROM heartbeats WHERE account = :account", {"account": account})
+        before: dict[str, Any] = dict(rows[0]) if rows else {}
         self._run(
             "INSERT INTO heartbeats VALUES (:account, :succeeded, :failed, :code, :error, :now) ON CONFLICT (account)"
             " DO UPDATE SET succeeded = excluded.succeeded, failed = excluded.failed, code = excluded.code,"

@@ -72,22 +72,27 @@ def _free(path: Path | None) -> str:
         return "an unknown number of"
 
 
-@contextmanager
-def sentences(path: Path | None) -> Iterator[None]:
-    """Turn what SQLite and the file system say into our errors."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        ours = explained(error, path)
-        if ours is None:
-            raise
-        raise ours from error
-    except (PermissionError, FileNotFoundError, NotADirectoryError, FileExistsError) as error:
-        raise _not_ours(path, error.strerror) from error
-    except OSError as error:
-        if error.errno == EROFS:
+class _Sentences:
+    """Turns what SQLite and the file system say into our errors. One serves all statements of a store."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        path = self._path
+        if isinstance(error, sqlite3.Error):
+            ours = explained(error, path)
+            if ours is not None:
+                raise ours from error
+        elif isinstance(error, PermissionError | FileNotFoundError | NotADirectoryError | FileExistsError):
             raise _not_ours(path, error.strerror) from error
-        raise _for_now(path, error.strerror or str(error)) from error
+        elif isinstance(error, OSError):
+            if error.errno == EROFS:
+                raise _not_ours(path, error.strerror) from error
+            raise _for_now(path, error.strerror or str(error)) from error
 
 
 class Connection:
@@ -97,16 +102,17 @@ class Connection:
         connection.row_factory = sqlite3.Row
         self._connection = connection
         self._path = path
+        self._sentences = _Sentences(path)
         self._depth = 0
 
     @classmethod
     def open(cls, path: Path, *, now: str) -> Self:
         """Open the store at `path`, making and migrating it where needed. `now` names the copy made before migrating."""
-        with sentences(path):
+        with _Sentences(path):
             _make(path)
             connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
         try:
-            with sentences(path):
+            with _Sentences(path):
                 _settings(connection)
                 _bring_up_to_date(connection, path, now)
         except BaseException:
@@ -119,7 +125,7 @@ class Connection:
         """Return a copy in memory of the file at `path` (empty where there is none): what a dry run writes to."""
         memory = sqlite3.connect(":memory:", isolation_level=None)
         try:
-            with sentences(path):
+            with _Sentences(path):
                 memory.execute("PRAGMA foreign_keys=ON")
                 if path is not None and path.exists():
                     uri = f"file:{quote(str(path.absolute()))}?mode=ro"
@@ -137,12 +143,12 @@ class Connection:
     @classmethod
     def look(cls, path: Path) -> Self:
         """Open the store to look only: nothing is made, migrated or locked. Raises where there is none of today's schema."""
-        with sentences(path):
+        with _Sentences(path):
             if not _size(path):
                 raise StoreError(f"there is no store {path} yet", help="the first `mailrules poll` makes it")
             connection = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=BUSY_SECONDS)
         try:
-            with sentences(path):
+            with _Sentences(path):
                 connection.isolation_level = None
                 _of_today(connection, path)
         except BaseException:
@@ -169,7 +175,7 @@ class Connection:
         from mailrules.store.lock import locked
 
         with ExitStack() as held:
-            with sentences(self._path):
+            with self._sentences:
                 mine = held.enter_context(locked(self._path.with_name(f"{self._path.name}.lock")))
             yield mine
 
@@ -207,15 +213,15 @@ class Connection:
         self._rows("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _run(self, sql: str, values: tuple[Any, ...] | dict[str, Any] = ()) -> sqlite3.Cursor:
-        with sentences(self._path):
+        with self._sentences:
             return self._connection.execute(sql, values)
 
     def _rows(self, sql: str, values: tuple[Any, ...] | dict[str, Any] = ()) -> list[sqlite3.Row]:
-        with sentences(self._path):
+        with self._sentences:
             return self._connection.execute(sql, values).fetchall()
 
     def _many(self, sql: str, rows: Iterable[tuple[Any, ...]]) -> None:
-        with sentences(self._path), self.transaction():
+        with self._sentences, self.transaction():
             self._connection.executemany(sql, rows)
 
 

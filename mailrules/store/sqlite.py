@@ -267,9 +267,11 @@ class Store(Care, Senders):
                 [event_row(item) for item in ingest.events],
             )
             if ingest.reading is not None:
-                if not self.known(ingest.reading.digest):
+                new = not self.known(ingest.reading.digest)
+                if new:
                     self.sighted(ingest.reading, now)
-                self._store_message(ingest.reading, ingest, now, reason, keep_bytes=keep_bytes)
+                # why: what was purged or forgotten must not come back
+                self._store_message(ingest.reading, ingest, now, reason, keep_bytes=keep_bytes and new)
             fresh = [effect for effect in ingest.effects if self._plan(effect, now)]
             self._follow(ingest.obligations, ingest.events, now)
         if hasattr(self, "_fresh"):
@@ -278,7 +280,7 @@ class Store(Care, Senders):
 
     def _store_message(self, reading: Reading, ingest: Ingest, now: str, reason: str, *, keep_bytes: bool) -> None:
         raw, message, key = reading.raw, reading.message, reading.raw.key
-        if keep_bytes and not self.known(reading.digest):  # why: what was purged or forgotten must not come back
+        if keep_bytes:
             self._run(
                 "INSERT INTO contents VALUES (?, ?) ON CONFLICT (digest) DO NOTHING", (reading.digest, raw.content)
             )
