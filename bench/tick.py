@@ -30,7 +30,8 @@ FASTEST, SCRIPT, OURS = (
     "mailrules poll",
 )
 USER = "bench"
-INSTALL = "sudo apt-get install isync imapfilter fdm getmail6"
+INSTALL = {"mbsync": "isync", "imapfilter": "imapfilter", "fdm": "fdm", "getmail": "getmail6"}
+"""The peers, and the packages of Debian that they come in."""
 WARMING = 3
 """Rounds that are not counted: the first ones take the mail in and write down what is known then."""
 MINIMAL = """\
@@ -238,9 +239,12 @@ def figures(*, quick: bool = False, only: frozenset[str] = frozenset()) -> Itera
     every = (
         Figure(
             number="P1", work=work, ours=ours["P1"], against=f"{best or FASTEST}", theirs=peers.get(best, ()), goal=1.0,
-            missing="" if best else INSTALL,
+            missing="" if best else _install(*INSTALL),
         ),
-        *(Figure(number="P1", work=work, ours=ours["P1"], against=who, theirs=peers[who]) for who in peers if who != best),
+        *(
+            Figure(number="P1", work=work, ours=ours["P1"], against=who, theirs=peers.get(who, ()), missing="" if who in peers else _install(who))
+            for who in INSTALL if who != best
+        ),
         Figure(number="P1", work=work, ours=ours["P1"], against=SCRIPT, theirs=found["P1", SCRIPT], goal=0.75),
         Figure(
             number="P2", work="cron tick, nothing new, loopback (CPU)", ours=ours["P2"], against=SCRIPT,
@@ -252,6 +256,10 @@ def figures(*, quick: bool = False, only: frozenset[str] = frozenset()) -> Itera
         ),
     )  # fmt: skip
     yield from (figure for figure in every if not only or figure.number in only)
+
+
+def _install(*peers: str) -> str:
+    return f"sudo apt-get install {' '.join(INSTALL[peer] for peer in peers)}"
 
 
 if __name__ == "__main__":
