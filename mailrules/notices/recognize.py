@@ -17,12 +17,13 @@ from mailrules.mail.message import Message
 from mailrules.notices.drift import difference, draft
 from mailrules.notices.groups import Group, Text, groups_of
 from mailrules.notices.notice import Evidence, Notice
-from mailrules.notices.objects import MAX_OBJECTS, Object, Reading, may_list, objects_of
+from mailrules.notices.objects import MAX_OBJECTS, Object, Reading, objects_of
 from mailrules.notices.patterns import CompiledClause, CompiledWording, Wordings
 from mailrules.notices.regions import REGIONS, region_of
 from mailrules.notices.search import Searched
 from mailrules.notices.structure import unknown_wording
 from mailrules.notices.tables import Tables
+from mailrules.notices.tried import Order, Tried, may_part, touched
 
 NEARLY = 0.5
 """A body that has at least this share of a wording's clauses, and two of them, is meant to be that notice."""
@@ -46,7 +47,7 @@ class _Item:
 
     places: Sequence[Place]
     notice: Notice
-    tried: _Tried
+    tried: Tried
     split: bool
     complete: bool
     weight: float
@@ -68,7 +69,7 @@ class _Item:
         return self.complete, self.weight, self.own, self.notice.status != "unparsed"
 
     @property
-    def order(self) -> tuple[bool, float, int, bool, int]:
+    def order(self) -> Order:
         """Its rank; of equals the one defined first comes first."""
         return *self.rank, -self.tried.number
 
@@ -188,9 +189,9 @@ def _items(group: Group, wordings: Wordings, systems: dict[str, System]) -> list
     """Return the objects of a group, each as the wording sees it that fits best; of equals, the one defined first."""
     whole: _Item | None = None
     parted: list[_Item] = []
-    tried = [_Tried(number, wordings[number], group) for number in _touched(group, wordings)]
+    tried = [Tried(number, wordings[number], group) for number in touched(group, wordings)]
     for one in sorted(tried, key=lambda t: t.turn, reverse=True):
-        if whole and not one.may_matter(whole, group):
+        if whole and not one.may_matter(whole.order, group):
             continue
         for item in _fit(group, one, systems.get(one.wording.definition.system.value)):
             if item.split:
@@ -214,35 +215,7 @@ def _items(group: Group, wordings: Wordings, systems: dict[str, System]) -> list
     return [whole] if whole else []
 
 
-class _Tried:
-    """One wording that is worth a try on a group; `best` is the order that it can reach at most."""
-
-    def __init__(self, number: int, wording: CompiledWording, group: Group) -> None:
-        self.number = number
-        self.wording = wording
-        about = group.subject
-        self.titled = bool(wording.titles) and all(c.must in about.squeezed and about.find(c) for c in wording.titles)
-        clauses = len(wording.required)
-        self.best = True, clauses + self.titled, clauses, True, -number
-
-    @property
-    def turn(self) -> tuple[bool, tuple[bool, float, int, bool, int]]:
-        """When it is tried, the highest first: what is refused by name, then what may fit best, so that most need no try."""
-        return self.wording.definition.refuse is not None, self.best
-
-    def may_matter(self, whole: _Item, group: Group) -> bool:
-        """Whether it can outdo what fits already, or find several objects where that is one."""
-        if self.wording.definition.refuse or not group.texts or self.best > whole.order:
-            return True
-        return _may_part(group.texts, self.wording)
-
-
-def _may_part(texts: Sequence[Text], wording: CompiledWording) -> bool:
-    """Whether several objects can stand in a text, or one that drifted: True where in doubt."""
-    return any(text.tables.knows(wording.headings) or may_list(text.searched, wording) for text in texts)
-
-
-def _fit(group: Group, tried: _Tried, system: System | None) -> list[_Item]:
+def _fit(group: Group, tried: Tried, system: System | None) -> list[_Item]:
     """Return what one wording makes of a group: nothing, one object, or several."""
     wording, titled = tried.wording, tried.titled
     if not titled and wording.required and group.texts and not _possible(group.texts, wording):
@@ -285,27 +258,6 @@ def _fit(group: Group, tried: _Tried, system: System | None) -> list[_Item]:
     return items
 
 
-def _touched(group: Group, wordings: Wordings) -> list[int]:
-    """Return the numbers of the wordings of which anything stands in a group, or their title; the others, nearly all, can give nothing."""
-    found = set(wordings.always)
-    said = "\n".join(text.searched.squeezed for text in group.texts)
-    about = group.subject.squeezed
-    for text in group.texts:
-        for begins in text.searched.begins.keys() & wordings.by_beginning.keys():
-            found.update(wordings.by_beginning[begins])
-    for must, numbers in wordings.by_title.items():
-        if must in about:
-            found.update(numbers)
-    for must, numbers in wordings.by_words.items():
-        if must in said:
-            found.update(numbers)
-    for text in group.texts:
-        above = text.tables.headings.keys() & wordings.by_heading.keys()
-        columns = Counter(number for heading in above for number in wordings.by_heading[heading])
-        found.update(number for number, known in columns.items() if known > 1)
-    return sorted(found)
-
-
 def _possible(texts: Sequence[Text], wording: CompiledWording) -> bool:
     """Whether a wording whose subject does not fit can give anything: True where in doubt, and for most it is False.
 
@@ -319,7 +271,7 @@ def _possible(texts: Sequence[Text], wording: CompiledWording) -> bool:
         held += any(text.searched.holds(clause) for text in texts)
     if held >= enough:
         return True
-    return _may_part(texts, wording)
+    return may_part(texts, wording)
 
 
 def _tells(one: Object) -> bool:
@@ -343,7 +295,7 @@ def _speaks_for(system: System | None, group: Group) -> bool:
 class _Fits:
     """One wording and its subject's reading: makes items of what the body says."""
 
-    tried: _Tried
+    tried: Tried
     heading: Reading
 
     def item(
