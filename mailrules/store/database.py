@@ -6,7 +6,6 @@ In: a path. Out: Connection, the base of Store. May not live here: what the tabl
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -66,6 +65,8 @@ def writable(path: Path) -> bool:
 
 
 def _free(path: Path | None) -> str:
+    import shutil  # why here: it brings every kind of compression along
+
     try:
         return str(shutil.disk_usage(path.parent if path else Path.cwd()).free)
     except OSError:
