@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
-from dataclasses import replace
 from datetime import timedelta
 
 import imapclient
@@ -161,7 +160,7 @@ def test_the_state_of_each_account_can_be_seen(house):
 
 
 def test_the_bytes_of_a_day_are_counted_over_polls_and_the_next_day_begins_anew(house, monkeypatch):
-    monkeypatch.setattr(providers, "PROVIDERS", (replace(providers.by_name("gmail"), daily_bytes=2_000),))
+    monkeypatch.setattr(providers, "PROVIDERS", (providers.by_name("gmail")._replace(daily_bytes=2_000),))
     house.change("mailrules.toml", "[accounts.shop]\n", '[accounts.shop]\nprovider = "gmail"\n')
     results = [house.poll(NOW + MINUTE * n * 20).exit_code for n in range(12)]
     assert results[0] == EXIT_DONE

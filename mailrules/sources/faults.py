@@ -69,7 +69,7 @@ def absent(words: str) -> bool:
 
 
 def words_of(error: BaseException) -> str:
-    """Return what the server said, as one short line without control characters and without the secret it may echo."""
+    """Return what the server said, as one short line without control characters; a secret in it is taken out where it leaves (redact.py)."""
     text = _COMMAND.sub("", str(error)) or type(error).__name__
     quoted = re.search(r"""b(['"])(.*)\1""", text, re.DOTALL)  # imaplib puts the repr of bytes into its messages
     text = quoted.group(2) if quoted else text
