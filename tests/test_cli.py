@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -168,7 +169,7 @@ def test_a_password_never_travels_in_the_clear_to_another_machine(folder: Path, 
 
 def in_a_shell(folder: Path, line: str) -> tuple[int, str]:
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(ROOT)}
-    command = f"{sys.executable} -m mailrules {line}"
+    command = f"{shlex.quote(sys.executable)} -m mailrules {line}"
     done = subprocess.run(
         ["sh", "-c", command], cwd=folder, env=environment, capture_output=True, timeout=60, check=False
     )

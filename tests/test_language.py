@@ -182,7 +182,7 @@ def condition(text: str) -> ast.Expr:
     ("trust is bound or trust is authenticated", "authenticated"),
     ("trust is one of bound, confirmed", "bound"),
     ("not trust is bound", "forged"),
-    ("not (trust < bound)", "forged"),
+    ("not (trust < bound)", "bound"),
     ("trust < bound", "forged"),
     ("trust is not forged", "forged"),
     ("trust is bound and (system is amazon or region is na)", "bound"),

@@ -44,7 +44,7 @@ class Candidates:
         known = self._senders.search(lower.translate(None, _WRITTEN_APART)) is not None
         if not known and not self._may_be_titled(lower):
             # why: no mail is without all of them; a server that does not find them must not hide one
-            return self._otherwise if block.strip() else NOTHING_SAID
+            return self._otherwise or (None if block.strip() else NOTHING_SAID)
         fields = header_fields(block)
         subject = decode_field(only(fields, "subject"))
         reason = (known and self._by_sender(fields)) or self._by_subject(subject)
