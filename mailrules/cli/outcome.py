@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,6 +84,8 @@ def _show_planned(effect: Effect, *, as_json: bool) -> None:
 
 def write_private(path: Path, text: str) -> None:
     """Write a file whole or not at all, readable by its owner only."""
+    import tempfile  # why here: it brings every kind of compression along
+
     try:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
