@@ -126,6 +126,9 @@ def test_a_believed_date_is_not_replaced_by_a_less_believed_one(before: list[Sig
     ledger = seen(*before)
     for subject in ledger.live():
         after = told(ledger, sight("2024-05-31", trust=trust, expires=due)).authorizations[subject.id]
+        former = ledger.obligations.get((subject.id, due))
+        if former and enough(former.trust, subject.trust):
+            continue  # this date was named before by somebody who is believed as much
         if subject.expires and not enough(trust, subject.trust):
             assert after.expires == subject.expires or trust in TRUST_LEVELS[TRUST_LEVELS.index(after.trust) :]
 

@@ -108,6 +108,15 @@ def test_a_task_made_under_another_name_waits_on_when_two_records_are_linked(tmp
     assert tasks_of(life) == {"Renew Never Settle by 2024-04-10": "done"}
 
 
+def test_a_name_is_changed_only_by_who_is_believed_as_much(tmp_path: Path) -> None:
+    life = Life(tmp_path, TASK)
+    life.mail(warning(), at(2024, 3, 11, 9), trust="bound")
+    life.mail(warning(name="Nothing To Do"), at(2024, 3, 12, 9), trust="unverified")
+    assert life.only().developer == "Never Settle"
+    life.mail(warning(name="Never Settle Ltd.", days=23), at(2024, 3, 18, 9), trust="bound")
+    assert life.only().developer == "Never Settle Ltd."
+
+
 def test_a_revoked_authorization_is_left_in_peace(tmp_path: Path) -> None:
     life = Life(tmp_path, TASK + LADDER)
     life.mail(warning(), at(2024, 3, 11, 9))

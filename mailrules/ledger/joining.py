@@ -83,7 +83,8 @@ def draft_about(ledger: Ledger, seen: Sighting) -> Draft:
         subject = replace(
             known,
             developer_id=known.developer_id or seen.developer_id,
-            developer=seen.developer or known.developer,
+            # why: a stranger's mail may not give a name to what a proven one has named; rules and people go by it
+            developer=seen.developer if seen.developer and enough(seen.trust, known.trust) else known.developer,
             region=known.region or seen.region,
         )
         return Draft(ledger=ledger, subject=subject, at=seen.at)
