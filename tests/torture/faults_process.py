@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import functools
 import os
 import shutil
@@ -140,12 +141,11 @@ def straced(trial: Trial, *options: str, words: Sequence[str] = (), ahead: float
     with subprocess.Popen(
         ["strace", "-qq", *options, "-p", str(running.pid)], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as strace:
-        status = Path(f"/proc/{running.pid}/status")
         for _ in range(2000):
-            if "TracerPid:\t0\n" not in status.read_text(encoding="ascii", errors="replace"):
+            if "TracerPid:\t0\n" not in status_of(running.pid):
                 break
             time.sleep(0.002)
-        os.close(os.open(hold, os.O_WRONLY))
+        let_go(hold, running.pid)
         ended = trial.end(running)
         strace.wait(10)
     hold.unlink()
@@ -153,6 +153,27 @@ def straced(trial: Trial, *options: str, words: Sequence[str] = (), ahead: float
         trial.crashed()
         trial.ends.remove(ended)
     return ended
+
+
+def status_of(pid: int) -> str:
+    """Return what the system says of a process, "" where there is none."""
+    try:
+        return Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return ""
+
+
+def let_go(hold: Path, pid: int) -> None:
+    """Let a process go on that waits for a writer of its pipe; one that is dead by now never opens it."""
+    while "\nState:\tZ" not in (status := status_of(pid)) and status:
+        try:
+            os.close(os.open(hold, os.O_WRONLY | os.O_NONBLOCK))
+        except OSError as error:
+            if error.errno != errno.ENXIO:  # why: that nobody has opened it for reading yet
+                raise
+            time.sleep(0.002)
+        else:
+            return
 
 
 def of_store(trial: Trial) -> list[str]:

@@ -28,6 +28,8 @@ WORLDS = {"small": small, "house": house}
 BENCHES: dict[str, Bench] = {}
 CHUNK_SECONDS = 8.0
 FIRST_SECONDS = 600.0
+STUCK_SECONDS = 600.0
+"""What is not done so long after all time was over hangs, which is a fault like another."""
 AGAIN = 2
 """How often a point is tried again where the torture itself failed (a port taken, a server of ours that did not come up)."""
 
@@ -156,6 +158,10 @@ class Torture:
                     break
                 until = self.until if self.rows[name].tried else self.latest
                 waiting[self.pool.submit(tried, name, points, until)] = (name, points)
+            if time.time() > self.latest + STUCK_SECONDS:
+                self.stop = True
+                for name, points in waiting.values():
+                    self.rows[name].take(points[0], [f"?? it never ended: one of {points}"], STUCK_SECONDS)
             if self.stop:
                 for worker in multiprocessing.active_children():
                     worker.terminate()
