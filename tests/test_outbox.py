@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from mailrules import config as configuration
 from mailrules.effects import Effect, Outcome, changed, described, effect_key
 from mailrules.errors import UsageError
-from mailrules.ledger import Authorization, Ledger, Obligation
+from mailrules.ledger import Authorization, Event, Ledger, Obligation
 from mailrules.pipeline import Ingest
-from mailrules.spine.drain import conclusion
+from mailrules.spine.drain import conclusion, drain
 from mailrules.store import Claim, Store
 from tests.house import EXPIRES, NOW, mail, settled
 from tests.mails import DEVELOPER, DEVELOPER_ID
@@ -72,6 +73,34 @@ def test_a_task_is_made_with_its_effect_and_one_that_was_missed_is_not(store: St
     assert [(task["title"], task["id"]) for task in store.tasks()] == [("one", "1")]
     assert [(row["state"]) for row in store.effects()] == ["done", "missed"]
     assert store.claim(now=at(days=99)) == []
+
+
+def test_tasks_are_done_with_their_deadline_and_open_again_with_it(store: Store) -> None:
+    planned(store, effect("create_task", title="one"))
+
+    def becomes(*events: Event, **more: Any) -> list[str]:
+        owed = Obligation(authorization="auth-1", due="2026-04-01", dated=True, **more)
+        store.commit(Ingest(ledger=Ledger(), obligations=(owed,), events=events), now=at(days=1))
+        return [task["status"] for task in store.tasks()]
+
+    assert becomes(reminders=2) == ["open"]
+    assert becomes(state="settled", grade="linked") == ["open"]
+    assert becomes(state="settled", grade="later date") == ["done"]
+    assert becomes(reminders=3) == ["done"]
+    assert becomes(Event(authorization="auth-2", due="2026-04-01", at=at(), what="reopened")) == ["done"]
+    assert becomes(Event(authorization="auth-1", due="2026-04-01", at=at(), what="reopened")) == ["open"]
+    assert store.tasks()[0]["done_at"] is None
+
+
+def test_nothing_but_what_is_named_is_performed_or_put_off(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "mailrules.toml").write_text('[accounts.a]\nhost = "h.example"\nuser = "u"\npassword = { env = "X" }\n')
+    config = configuration.load(str(tmp_path / "mailrules.toml"))
+    planned(store, effect("run_script", target="gone"))
+    before = only(store)
+    assert drain(config, store, lambda: START, only=()) == []
+    assert only(store) == before
+    assert drain(config, store, lambda: START) == []
+    assert "no script `gone` is declared" in only(store)["why"]
 
 
 def test_what_is_to_be_done_later_is_neither_due_nor_claimed_before(store: Store) -> None:
