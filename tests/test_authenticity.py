@@ -647,3 +647,22 @@ def test_a_mail_cannot_say_what_a_level_of_trust_means() -> None:
     reading = pipeline_read(RawMessage(source="x", content=content, received_at=WHEN, account="shop"), rules)
     assert [n.status for n in reading.notices] == ["read"]
     assert conclude(reading, Ledger(), rules, around, WHEN).effects == ()
+
+
+@pytest.mark.parametrize(
+    ("domain", "real", "pretends"),
+    [
+        ("maazon.com", "amazon.com", True), ("amaozn.com", "amazon.com", True), ("amaznazo.com", "amazon.com", False),
+        ("amazno.com", "amazon.com", True), ("amzno.com", "amazon.com", False), ("amozan.com", "amazon.com", False),
+        ("zmaaon.com", "amazon.com", False), ("amxzxn.com", "amazon.com", False), ("amaxon.com", "amazon.com", True),
+        ("xmazon.com", "amazon.com", True), ("amazox.com", "amazon.com", True), ("amazo.com", "amazon.com", True),
+        ("mazon.com", "amazon.com", True), ("amazoon.com", "amazon.com", True), ("amazxyon.com", "amazon.com", False),
+        ("amaz.com", "amazon.com", False), ("amz.com", "amazon.com", False), ("ebay-login.example", "ebay.com", True),
+        ("ebey.com", "ebay.com", False), ("ebayshop.example", "ebay.com", False), ("etsys.com", "etsy.com", False),
+        ("adob.example", "adobe.com", True), ("adobeshop.example", "adobe.com", False),
+        ("myamazonx.example", "amazon.com", False), ("my-amazon.com.example", "amazon.com", True), ("hub.com.evil.test", "hub.com", True),
+        ("x.hub.com.evil.test", "hub.com", True), ("pay-hub.com", "hub.com", True), ("hvb.com", "hub.com", False), ("h\u00fcb.com", "hub.com", True),
+    ],
+)  # fmt: skip
+def test_one_edit_of_a_long_name_and_the_whole_of_a_short_one_pretend(domain: str, real: str, pretends: bool) -> None:
+    assert look_alike(domain, [real]) == (real if pretends else None)
