@@ -17,6 +17,11 @@ REMINDERS = (30, 23, 16, 9, 2)
 FORMS = ("plain", "html", "quoted-printable", "base64", "multipart", "multipart-encoded")
 
 
+def today() -> date:
+    """Return the present day in UTC; to be asked in a test, for the tests of a long run are not all of one day."""
+    return datetime.now(UTC).date()
+
+
 def stamped(domain: str) -> bytes:
     return f"Authentication-Results: {RECEIVER}; dmarc=pass header.from={domain}\r\n".encode()
 

@@ -5,9 +5,12 @@ import re
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+
+from tests.conftest import pause
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = sorted((ROOT / "mailrules").rglob("*.py"))
@@ -101,3 +104,20 @@ def test_no_pattern_repeats_a_group_possessively() -> None:
         if re.search(r"\)(?:[*?+]|\{[0-9,]+\})\+(?!=)", line.partition("# why")[0])
     ]
     assert lines == []
+
+
+def test_no_test_takes_the_present_day_when_it_is_imported() -> None:
+    """Tests are imported minutes before the last of them runs: over midnight, `today` would be yesterday by then."""
+    found = []
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        for statement in ast.parse(path.read_text(encoding="utf-8")).body:
+            if not isinstance(statement, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
+                calls = (n.func for n in ast.walk(statement) if isinstance(n, ast.Call))
+                named = [f.attr if isinstance(f, ast.Attribute) else getattr(f, "id", "") for f in calls]
+                found += [f"{path.name}:{statement.lineno}" for name in named if name in ("now", "today", "utcnow")]
+    assert found == []
+
+
+def test_a_test_that_would_see_midnight_waits_for_it() -> None:
+    midnight = datetime(2026, 3, 1, tzinfo=UTC)
+    assert [pause(midnight - timedelta(seconds=left)) for left in (3600, 31, 12.5, 0)] == [0, 0, 12.5, 0]

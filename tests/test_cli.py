@@ -7,17 +7,16 @@ import os
 import shlex
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mailrules.shipped import shipped_text
-from tests.mails import DEVELOPER_ID, notice
+from tests.mails import DEVELOPER_ID, notice, today
 
 ROOT = Path(__file__).resolve().parent.parent
-TODAY = datetime.now(UTC).date()
 CONFIG = """\
 rules = ["rules/*.rules"]
 
@@ -54,7 +53,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "mailrules.toml").write_text(CONFIG, encoding="utf-8")
     (tmp_path / "rules").mkdir()
     (tmp_path / "rules" / "starter.rules").write_text(shipped_text("rules/starter.rules"), encoding="utf-8")
-    (tmp_path / "notice.eml").write_bytes(notice(expires=TODAY + timedelta(days=20), days=20)[0])
+    (tmp_path / "notice.eml").write_bytes(notice(expires=today() + timedelta(days=20), days=20)[0])
     return tmp_path
 
 
@@ -65,7 +64,7 @@ def test_a_finished_task_settles_the_deadline_and_a_year_is_assumed(folder: Path
     assert run(folder, "tasks", "done", task["id"])[0] == 0
     assert listed(folder, "tasks") == []
     (authorization,) = listed(folder, "authorizations")
-    assert authorization["expires"] == (TODAY + timedelta(days=365)).isoformat()
+    assert authorization["expires"] == (today() + timedelta(days=365)).isoformat()
     assert (authorization["assumed"], authorization["state"], authorization["developer_id"]) == (
         True,
         "active",
@@ -84,7 +83,7 @@ def test_the_same_document_taken_in_twice_asks_for_nothing_new(folder: Path) -> 
 
 
 def test_an_authorization_entered_by_hand_is_listed_and_can_be_renewed(folder: Path) -> None:
-    expires = (TODAY + timedelta(days=10)).isoformat()
+    expires = (today() + timedelta(days=10)).isoformat()
     words = ("--account", "main", "--system", "amazon", "--developer", "shippinno", "--developer-id", "5259-6479-4073")
     code, out, _ = run(folder, "authorizations", "add", *words, "--expires", expires)
     assert code == 0
@@ -150,7 +149,7 @@ def test_a_failed_effect_needs_a_person_and_can_be_cancelled(folder: Path) -> No
         "--developer",
         "A",
         "--expires",
-        TODAY.isoformat(),
+        today().isoformat(),
     )
     assert run(folder, "ingest", "notice.eml")[0] == 3  # no [smtp], so nobody could be told
     failed = [row for row in listed(folder, "effects") if row["state"] == "failed"]

@@ -24,7 +24,6 @@ from mailrules.world import Receiver
 from tests.mails import notice
 from tests.signing import HEADERS, key, signed
 
-CAME = datetime.now(UTC)
 MAIL = notice("multipart-encoded")[0]
 RECORD = key()[1]
 Fetch = Callable[[str], bytes | None]
@@ -34,8 +33,12 @@ def fetch(name: str) -> bytes | None:
     return RECORD if name == "sel._domainkey.amazon.com" else None
 
 
-def check(content: bytes, keys: Fetch = fetch, came: datetime = CAME) -> AuthVerdict:
-    return check_signature(content, came, keys)
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def check(content: bytes, keys: Fetch = fetch, came: datetime | None = None) -> AuthVerdict:
+    return check_signature(content, came or now(), keys)
 
 
 def unreachable(name: str) -> bytes | None:
@@ -61,7 +64,7 @@ def test_line_ends_an_envelope_line_and_fields_of_the_way_change_nothing() -> No
 
 def test_the_verdict_counts_for_the_account_that_asks_for_it_and_for_no_other() -> None:
     good = signed(MAIL)
-    raw = RawMessage(source="x", content=good, received_at=CAME)
+    raw = RawMessage(source="x", content=good, received_at=now())
     own = check(good)
     assert parse_message(raw, Receiver(dkim=True), own).auth.result == "pass"
     assert parse_message(raw, Receiver(dkim=True)).auth.result == "none"
@@ -169,11 +172,11 @@ def test_a_key_that_cannot_be_fetched_is_no_failure_and_no_pass() -> None:
 
 def test_a_signature_must_have_been_valid_when_the_mail_came() -> None:
     good = signed(MAIL)
-    assert check(good, came=CAME + timedelta(days=400)).result == "pass"
-    assert check(good, came=CAME - timedelta(days=2)).result == "none"
+    assert check(good, came=now() + timedelta(days=400)).result == "pass"
+    assert check(good, came=now() - timedelta(days=2)).result == "none"
     head, _, rest = good.partition(b"; h=")
     for times in (
-        b"t=%d; x=%d" % (CAME.timestamp() - 200_000, CAME.timestamp() - 100_000),
+        b"t=%d; x=%d" % (now().timestamp() - 200_000, now().timestamp() - 100_000),
         b"x=1",
         b"x=soon",
         b"t=9; x=8",
@@ -191,7 +194,7 @@ def test_a_signature_must_have_been_valid_when_the_mail_came() -> None:
 )  # fmt: skip
 def test_the_times_of_a_signature_may_differ_by_ten_hours_and_no_more(times: str, word: str) -> None:
     head, _, rest = signed(MAIL).partition(b"; h=")
-    told = re.sub(r"\{(-?[\d_]+)\}", lambda m: str(int(CAME.timestamp()) + int(m[1])), times).encode()
+    told = re.sub(r"\{(-?[\d_]+)\}", lambda m: str(int(now().timestamp()) + int(m[1])), times).encode()
     verdict = check(re.sub(rb"t=\d+", told, head) + b"; h=" + rest)
     assert verdict.result == ("none" if word else "fail"), "times that hold are not those that were signed"
     assert word in verdict.reason

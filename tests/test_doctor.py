@@ -24,12 +24,11 @@ from mailrules.demo.imap_server import MailServer
 from mailrules.demo.smtp_sink import SmtpSink
 from mailrules.errors import ConfigError
 from mailrules.store import Store
-from tests.mails import DEVELOPER, DEVELOPER_ID, RECEIVER, notice
+from tests.mails import DEVELOPER, DEVELOPER_ID, RECEIVER, notice, today
 from tests.servers import free_port
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*imghdr.*:DeprecationWarning")  # a plug-in that Apprise loads
 
-NOW = datetime.now(UTC)
 RULES = """\
 rule "renew" {
   on authorization_expiring
@@ -56,13 +55,13 @@ class Setup:
         (self.folder / name).write_text(text.replace(old, new), encoding="utf-8")
 
     def sql(self, statement: str) -> None:
-        with Store.open(self.folder / "state" / "mailrules.db", now=NOW.isoformat()) as store:
+        with Store.open(self.folder / "state" / "mailrules.db", now=datetime.now(UTC).isoformat()) as store:
             store._run(statement)
 
 
 @pytest.fixture
 def setup(tmp_path: Path) -> Iterator[Setup]:
-    day = (NOW + timedelta(days=20)).date()
+    day = today() + timedelta(days=20)
     with MailServer("seller", "secret", [notice(expires=day)]) as server, SmtpSink() as sink:
         (tmp_path / "my.rules").write_text(RULES, encoding="utf-8")
         (tmp_path / "password").write_text("secret", encoding="utf-8")

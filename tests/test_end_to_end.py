@@ -8,14 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mailrules.demo.smtp_sink import SmtpSink
-from tests.mails import DEVELOPER, DEVELOPER_ID, FORMS, RECEIVER, mailbox, notice
+from tests.mails import DEVELOPER, DEVELOPER_ID, FORMS, RECEIVER, mailbox, notice, today
 from tests.servers import Dovecot, dovecot_available, free_port
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -65,10 +65,6 @@ def dovecot() -> Iterator[Dovecot]:
 def sink() -> Iterator[SmtpSink]:
     with SmtpSink() as server:
         yield server
-
-
-def today() -> date:
-    return datetime.now(UTC).date()
 
 
 def setting(folder: Path, imap: int, smtp: int, password: str = Dovecot.password, extra: str = "") -> Path:

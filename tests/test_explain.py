@@ -11,12 +11,10 @@ from typing import Any
 import pytest
 
 from tests.house import House, mail, settled
-from tests.mails import DEVELOPER, DEVELOPER_ID
+from tests.mails import DEVELOPER, DEVELOPER_ID, today
 from tests.test_cli import run as run_in
 from tests.test_end_to_end import run
 
-TODAY = datetime.now(UTC).date()
-EXPIRES = TODAY + timedelta(days=20)
 SHIPPED = "look at what could not be read"
 RULES = """\
 rule "fires" {
@@ -61,9 +59,13 @@ rule "switched off" {
 """
 
 
+def expires() -> date:
+    return today() + timedelta(days=20)
+
+
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
-    with settled(tmp_path, RULES, [mail(DEVELOPER, DEVELOPER_ID, expires=EXPIRES, days=20)]) as ready:
+    with settled(tmp_path, RULES, [mail(DEVELOPER, DEVELOPER_ID, expires=expires(), days=20)]) as ready:
         yield ready
 
 
@@ -138,18 +140,18 @@ def test_an_authorization_is_found_by_id_number_and_name_and_shows_what_is_to_co
     rows = [explained(house, name) for name in (subject.id, DEVELOPER_ID, "4464-5354-5547", DEVELOPER)]
     assert all(row == rows[0] for row in rows)
     row = rows[0]
-    assert (row["state"], row["days_left"], row["expires"]) == ("expiring", 20, EXPIRES.isoformat())
+    assert (row["state"], row["days_left"], row["expires"]) == ("expiring", 20, expires().isoformat())
     assert [d["state"] for d in row["deadlines"]] == ["open"]
     assert {e["what"] for e in row["events"]} >= {"first seen", "opened", "notice"}
     assert sorted((e["action"], e["state"]) for e in row["effects"]) == [("create_task", "done"), ("notify", "done")]
     (ladder,) = row["rules"]
     assert [e["state"] for e in ladder["effects"]] == ["done"]
     assert [(e["day"], e["stage"]) for e in ladder["to_come"]] == [
-        ((EXPIRES - timedelta(days=3)).isoformat(), "3 days before expires")
+        ((expires() - timedelta(days=3)).isoformat(), "3 days before expires")
     ]
     code, out, err = run(house.toml, "explain", DEVELOPER)
     assert (code, err) == (0, "")
-    assert f"to come on {EXPIRES - timedelta(days=3)}" in out
+    assert f"to come on {expires() - timedelta(days=3)}" in out
 
 
 def test_what_nothing_is_known_by_is_a_sentence(house: House) -> None:

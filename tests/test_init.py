@@ -12,19 +12,17 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from mailrules.sources.autoconfig import look_up
-from tests.mails import DEVELOPER, DEVELOPER_ID, notice
+from tests.mails import DEVELOPER, DEVELOPER_ID, notice, today
 from tests.servers import Dovecot, dovecot_available, free_port, scripted
 from tests.terminal import Terminal
 
 ROOT = Path(__file__).resolve().parent.parent
-NOW = datetime.now(UTC)
-EXPIRES = (NOW + timedelta(days=12)).date()
 
 
 @pytest.fixture
@@ -35,7 +33,7 @@ def dovecot() -> Iterator[Dovecot]:
         pytest.skip("Dovecot is not installed (Debian: apt install dovecot-imapd)")
     server = Dovecot()
     try:
-        server.add(*notice(expires=EXPIRES, days=18))
+        server.add(*notice(expires=today() + timedelta(days=12), days=18))
         yield server
     finally:
         server.stop()
@@ -251,15 +249,15 @@ def test_a_place_where_nothing_can_be_written_is_told_before_anything_is_asked(t
 
 @pytest.mark.servers
 @pytest.mark.parametrize(
-    ("language", "today", "past"),
+    ("language", "lapses", "past"),
     [("en", "lapses today", "lapsed 6 days ago"), ("de", "läuft heute ab", "vor 6 Tagen abgelaufen"),
      ("ja", "次の期限は本日です", "6日前に失効"), ("zh", "最近的一项今天到期", "6 天前已失效")],
 )  # fmt: skip
 def test_what_lapses_today_or_has_lapsed_is_said_in_words_and_history_is_only_counted(
-    language: str, today: str, past: str, tmp_path: Path, dovecot: Dovecot
+    language: str, lapses: str, past: str, tmp_path: Path, dovecot: Dovecot
 ) -> None:
     for number, days in ((1, 0), (2, -6), (3, -100)):
-        content, moment = notice(expires=(NOW + timedelta(days=days)).date(), days=30)
+        content, moment = notice(expires=today() + timedelta(days=days), days=30)
         content = content.replace(DEVELOPER_ID.encode(), b"10000000000%d" % number)
         dovecot.add(content.replace(DEVELOPER.encode(), b"Firm %d" % number), moment)
     words = (
@@ -276,7 +274,7 @@ def test_what_lapses_today_or_has_lapsed_is_said_in_words_and_history_is_only_co
         tmp_path, "init", *words, "--tls", "none", "--password-stdin", "--language", language, typed=dovecot.password
     )
     assert code == 0, said
-    assert today in said
+    assert lapses in said
     assert past in said
     assert "Firm 3" not in said
 
