@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.mails import DEVELOPER_ID
-from tests.test_cli import CONFIG, TODAY, folder, listed, run
+from tests.mails import DEVELOPER_ID, today
+from tests.test_cli import CONFIG, folder, listed, run
 
 assert folder  # the fixture of test_cli.py
 SHIPPINNO = "525964794073"
@@ -102,13 +102,14 @@ def test_an_authorization_is_found_by_id_prefix_digits_or_name_and_else_the_cand
 
 
 def test_a_renewal_may_have_its_own_day_and_date(empty: Path) -> None:
-    add(empty, "Shippinno", "--expires", (TODAY + timedelta(days=5)).isoformat())
-    yesterday, ahead = TODAY - timedelta(days=1), TODAY + timedelta(days=360)
+    add(empty, "Shippinno", "--expires", (today() + timedelta(days=5)).isoformat())
+    yesterday, ahead = today() - timedelta(days=1), today() + timedelta(days=360)
     for words, why in (
-        (("--on", (TODAY + timedelta(days=2)).isoformat()), "has not come yet"),
+        (("--on", (today() + timedelta(days=2)).isoformat()), "has not come yet"),
         (("--on", "2020-01-01"), "nothing was renewed"),
-        (("--until", (TODAY + timedelta(days=5)).isoformat()), "is not later than"),
+        (("--until", (today() + timedelta(days=5)).isoformat()), "is not later than"),
         (("--until", "10.04.2024"), "--until: "),
+        (("--until", "2099-12-31"), "is more than 5 years ahead"),
     ):
         code, out, err = run(empty, "authorizations", "renewed", "Shippinno", *words)
         assert (code, out, why in err) == (2, "", True), err
@@ -121,8 +122,15 @@ def test_a_renewal_may_have_its_own_day_and_date(empty: Path) -> None:
     )  # fmt: skip
 
 
+def test_a_date_that_is_years_too_far_off_is_not_entered(empty: Path) -> None:
+    words = ("--account", "main", "--system", "amazon", "--developer", "Shippinno", "--expires")
+    code, out, err = run(empty, "authorizations", "add", *words, "2096-04-10")
+    assert (code, out, "2096-04-10 is more than 5 years ahead" in err, "check the year" in err) == (2, "", True, True)
+    assert listed(empty, "authorizations") == []
+
+
 def test_what_is_revoked_is_listed_so_and_owes_nothing(empty: Path) -> None:
-    add(empty, "Shippinno", "--expires", (TODAY + timedelta(days=5)).isoformat())
+    add(empty, "Shippinno", "--expires", (today() + timedelta(days=5)).isoformat())
     assert run(empty, "authorizations", "revoked", "Shippinno")[0] == 0
     (row,) = listed(empty, "authorizations")
     assert (row["state"], set(row)) == ("revoked", ROW)
@@ -131,15 +139,15 @@ def test_what_is_revoked_is_listed_so_and_owes_nothing(empty: Path) -> None:
 def test_a_snooze_is_said_in_the_list_and_holds_time_rules_back(folder: Path) -> None:
     rule = 'rule "nag" { \nwhile authorization is expiring\n30 days before expires: notify owner "soon"\n}\n'
     (folder / "rules" / "nag.rules").write_text(rule, encoding="utf-8")
-    add(folder, "Shippinno", "--expires", (TODAY + timedelta(days=5)).isoformat())
-    wakes = (TODAY + timedelta(days=3)).isoformat()
+    add(folder, "Shippinno", "--expires", (today() + timedelta(days=5)).isoformat())
+    wakes = (today() + timedelta(days=3)).isoformat()
     assert f"snoozed until {wakes}" in run(folder, "authorizations", "snooze", "Shippinno", "--days", "3")[1]
     assert f"snoozed until {wakes}" in run(folder, "authorizations")[1]
     assert run(folder, "ingest", "notice.eml")[0] in (0, 3)
     name = show(folder, "Shippinno")["id"]
     assert not [e for e in listed(folder, "effects") if e["authorization"] == name]
     assert "passes meanwhile" in run(folder, "authorizations", "snooze", "Shippinno", "--days", "9")[1]
-    for words in ((), ("--days", "1", "--off"), ("--until", TODAY.isoformat())):
+    for words in ((), ("--days", "1", "--off"), ("--until", today().isoformat()), ("--until", "2099-12-31")):
         assert run(folder, "authorizations", "snooze", "Shippinno", *words)[0] == 2
     assert "awake" in run(folder, "authorizations", "snooze", "Shippinno", "--off")[1]
     run(folder, "ingest", "notice.eml")
@@ -164,7 +172,7 @@ def test_linked_records_are_one_line_and_effects_are_not_repeated(folder: Path) 
 
 def test_a_contradiction_is_said_in_the_list_and_shown(folder: Path) -> None:
     run(folder, "ingest", "notice.eml")
-    run(folder, "authorizations", "renewed", DEVELOPER_ID, "--on", (TODAY - timedelta(days=1)).isoformat())
+    run(folder, "authorizations", "renewed", DEVELOPER_ID, "--on", (today() - timedelta(days=1)).isoformat())
     text = (folder / "notice.eml").read_bytes() + b"\n"
     assert text
     story = show(folder, DEVELOPER_ID)
@@ -179,7 +187,7 @@ def test_a_contradiction_is_said_in_the_list_and_shown(folder: Path) -> None:
 @pytest.mark.parametrize("form", ["csv", "json"])
 def test_a_list_is_taken_to_an_empty_store_and_is_the_same_there(folder: Path, empty: Path, form: str) -> None:
     run(folder, "ingest", "notice.eml")
-    add(folder, "=cmd()", "--developer-id", "035081194811", "--expires", (TODAY + timedelta(days=40)).isoformat())
+    add(folder, "=cmd()", "--developer-id", "035081194811", "--expires", (today() + timedelta(days=40)).isoformat())
     add(folder, "注文, ロボ")
     run(folder, "authorizations", "renewed", DEVELOPER_ID)
     target = folder / f"list.{form}"
@@ -200,13 +208,15 @@ def test_a_list_is_taken_to_an_empty_store_and_is_the_same_there(folder: Path, e
 def test_bad_rows_are_told_by_number_and_nothing_is_written(empty: Path) -> None:
     table = (
         "account,system,developer,developer_id,expires\nmain,amazon,A,,2026-13-01\nmain,amazon,B,,\nother,amazon,C,1,\n"
+        "main,amazon,D,,2099-12-31\n"
     )
     code, out, err = run(empty, "authorizations", "import", "-", stdin=table.encode())
     assert (code, out) == (2, "")
     for words in (
-        "2 rows cannot be taken",
+        "3 rows cannot be taken",
         "row 2: `expires`",
         "row 4: no account is called `other`",
+        "row 5: `expires`: 2099-12-31 is more than 5 years ahead",
         "nothing was written",
     ):
         assert words in err

@@ -7,7 +7,7 @@ in a sentence (UsageError). May not live here: notices; arguments as they were t
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 from mailrules.errors import UsageError
 from mailrules.ledger.draft import Draft
@@ -15,11 +15,15 @@ from mailrules.ledger.fold import observe
 from mailrules.ledger.joining import draft_about
 from mailrules.ledger.records import ASSUMED_TERM, ENTERED, Grade, Ledger, Observed, Sighting
 
+FARTHEST_YEARS = 5
+"""An authorization lasts a year, what somebody teaches may last longer; a date that is farther off was mistyped."""
+
 
 def enter(ledger: Ledger, seen: Sighting) -> Observed:
     """Enter an authorization by hand: a deadline is then watched as if a notice had named it, with trust `confirmed`."""
     seen = replace(seen, kind=ENTERED, trust="confirmed", message="")
     if seen.expires:
+        _refuse_far(date.fromisoformat(seen.expires), seen.today)
         return observe(ledger, seen)
     draft = draft_about(ledger, seen)
     draft.note("entered")
@@ -56,6 +60,8 @@ def _renewed(
     draft = Draft(ledger=ledger, subject=ledger.authorizations[authorization], at=at)
     old = draft.old_date()
     until = expires or (day + ASSUMED_TERM).isoformat()
+    if expires:
+        _refuse_far(date.fromisoformat(expires), day)
     if expires and expires <= day.isoformat():
         raise UsageError(f"{expires} is not later than the day of the renewal, {day}")
     if old and until <= old:
@@ -95,6 +101,13 @@ def snooze(
     draft = Draft(ledger=ledger, subject=ledger.authorizations[authorization], at=at)
     if until and until <= day:
         raise UsageError(f"{until} is not ahead: a snooze ends on a day after today")
+    if until:
+        _refuse_far(until, day)
     draft.change(snoozed=until.isoformat() if until else "")
     draft.note("snoozed" if until else "snooze ended", until=draft.subject.snoozed, by=who)
     return draft.done()
+
+
+def _refuse_far(until: date, day: date) -> None:
+    if until > day + timedelta(days=366 * FARTHEST_YEARS):
+        raise UsageError(f"{until} is more than {FARTHEST_YEARS} years ahead", help="check the year")

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
+from mailrules.errors import UsageError
 from mailrules.ledger.acts import enter
 from mailrules.ledger.joining import find
 from mailrules.ledger.listing import EXPORTED, KEPT
@@ -138,7 +139,11 @@ def take_in(ledger: Ledger, rows: Iterable[tuple[int, Row]], today_of: Mapping[s
             events.append(Event(authorization=checked["id"], due="", at=at, what="imported", detail=dict(checked)))
             new += 1
         elif known is None or (seen.expires and seen.expires != known.expires):
-            entered = enter(ledger, seen)
+            try:
+                entered = enter(ledger, seen)
+            except UsageError as error:
+                problems.append(f"row {number}: `expires`: {error}")
+                continue
             ledger, new, changed = entered.ledger, new + (known is None), changed + (known is not None)
             events.extend(entered.events)
     if problems:
