@@ -14,7 +14,7 @@ WORTH_TELLING = ("status", "error", "error_description", "scope")
 
 
 class Exchange:
-    """PLAIN (RFC 4616), OAUTHBEARER (RFC 7628) or XOAUTH2; `refusal` is what the server said of a token."""
+    """PLAIN (RFC 4616), OAUTHBEARER (RFC 7628) or XOAUTH2; `refusal` is all that the server said of a token."""
 
     def __init__(self, mechanism: str, user: str, secret: str, host: str = "", port: int = 0) -> None:
         self.mechanism, self.refusal, self._begun = mechanism, "", False
@@ -44,4 +44,4 @@ def _told(challenge: bytes) -> str:
         text = ", ".join(f"{key} {found[key]}" for key in WORTH_TELLING if found.get(key))
     except (ValueError, AttributeError, RecursionError):
         pass
-    return "".join(c if c.isprintable() else " " for c in text)[:300].strip()
+    return "".join(c if c.isprintable() else " " for c in text).strip()

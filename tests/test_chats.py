@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from mailrules import config as configuration
-from mailrules.actions.chats import _cut, to_chat
+from mailrules.actions.chats import _cut, _parts, _Said, to_chat
 from mailrules.effects import Effect, Outcome
 from mailrules.errors import ConfigError
 from mailrules.spine.digest import digest_text, plan_digest
@@ -122,6 +123,13 @@ def test_a_chat_that_is_down_is_tried_again_and_its_address_is_shown_nowhere(tmp
         assert {row["state"] for row in house.store.effects()} == {"done"}
     assert len(room.posts) == 2
     assert room.posts[0] == room.posts[1]
+
+
+def test_of_a_long_complaint_no_piece_of_the_address_is_left_where_it_is_cut_off() -> None:
+    said = _Said(_parts(f"json://127.0.0.1/{TOKEN}"))
+    said.emit(logging.LogRecord("apprise", logging.WARNING, "", 0, "n" * 290 + f" {TOKEN[-20:]} is unknown", (), None))
+    assert "nnnn" in said.lines[0]
+    assert TOKEN[-20:-16] not in said.lines[0]
 
 
 def test_a_chat_that_refuses_for_good_needs_a_person(tmp_path: Path, room: Room) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from mailrules.errors import AuthError, ConfigError, TemporaryError
+from mailrules.errors import AuthError, ConfigError, MailrulesError, TemporaryError
 from mailrules.redact import Secrets
 from mailrules.sources import providers
 from mailrules.sources.faults import Refused, Throttled
@@ -385,6 +385,23 @@ def test_what_a_server_says_back_of_a_password_can_be_taken_out_of_its_refusal()
     assert "no such luck" in shown
     assert "sesame" not in shown
     assert base64.b64encode(b"\0s@firm.example\0open-sesame-1").decode() not in shown
+
+
+@pytest.mark.parametrize("before", range(240, 300, 7))
+def test_of_a_secret_where_what_a_server_says_is_cut_off_no_piece_is_left(before):
+    said = b"n" * before + b" open-sesame-1 " + base64.b64encode(b"\0s@firm.example\0open-sesame-1")
+    servers = (
+        ("password", Script({b"AUTHENTICATE": b"@ NO " + said + b"\r\n"})),
+        ("password", Script({b"EXAMINE": b"@ NO [NONEXISTENT] " + said + b"\r\n"})),
+        ("xoauth2", Script({b"AUTHENTICATE": b"+ " + base64.b64encode(said) + b"\r\n"})),
+    )
+    for auth, server in servers:
+        with server.running() as port, pytest.raises(MailrulesError) as caught:  # noqa: SIM117
+            with ImapSession(session(port, auth=auth)._settings, lambda: "open-sesame-1") as it:
+                it.examine("INBOX")
+        assert "nnnn" in str(caught.value)
+        assert "open" not in str(caught.value)
+        assert base64.b64encode(b"\0s@firm").decode()[:8] not in str(caught.value)
 
 
 @pytest.mark.parametrize("invitation", [b"+\r\n", b"+ \r\n", b"+ Ready when you are\r\n"])

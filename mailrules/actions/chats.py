@@ -44,7 +44,7 @@ def to_chat(effects: Sequence[Effect], name: str, chats: Mapping[str, Callable[[
     if _size(text, scheme) > most and len(effects) > 1:  # why: every deadline named is worth more than one told in full
         text = "\n".join(_harmless(f"- {e.args['subject']}") for e in effects)
     text = _cut(text, most, scheme)
-    said = _Said()
+    said = _Said(_parts(url))
     logger = logging.getLogger("apprise")
     logger.addHandler(said)
     logger.propagate = False
@@ -52,13 +52,13 @@ def to_chat(effects: Sequence[Effect], name: str, chats: Mapping[str, Callable[[
         sent = service.notify(body=text, title=subject, notify_type=apprise.NotifyType.WARNING)
     except Exception as error:  # why here: only here is it known which pieces of the address are secret
         sent, said.final = False, True
-        said.lines.append(f"{type(error).__name__}: {error}"[:300])
+        said.add(f"{type(error).__name__}: {error}")
     finally:
         logger.removeHandler(said)
     if sent:
         return Outcome(result="done", why=f"sent to the chat {name}")
     why = f"the chat {name} did not take it{': ' if said.lines else ''}{'; '.join(said.lines[:3])}"
-    return Outcome(result="failed" if said.final else "retry", why=_parts(url).redacted(why))
+    return Outcome(result="failed" if said.final else "retry", why=why)
 
 
 def not_a_chat(url: str, name: str) -> str:
@@ -109,12 +109,17 @@ def _parts(url: str) -> Secrets:
 class _Said(logging.Handler):
     """Collects what Apprise says went wrong; `final` where trying again cannot help."""
 
-    def __init__(self) -> None:
+    def __init__(self, secrets: Secrets) -> None:
         super().__init__(logging.WARNING)
+        self._secrets = secrets
         self.lines: list[str] = []
         self.final = False
 
     def emit(self, record: logging.LogRecord) -> None:
         line = record.getMessage()
-        self.lines.append(line[:300])
+        self.add(line)
         self.final = self.final or any(f"error={code}" in line for code in (400, 401, 403, 404, 405, 410, 413, 422))
+
+    def add(self, line: str) -> None:
+        """Keep the beginning of a line, without the pieces of the address."""
+        self.lines.append(self._secrets.redacted(line)[:300])

@@ -19,6 +19,7 @@ from email.policy import SMTP
 
 from mailrules.effects import Outcome
 from mailrules.hosts import is_loopback
+from mailrules.redact import Secrets
 from mailrules.sasl import MECHANISMS, Exchange
 
 LINE_BREAKING = ("Cc", "Cs", "Zl", "Zp")
@@ -160,7 +161,8 @@ def _sign_in(server: smtplib.SMTP, settings: SmtpSettings, user: str, secret: st
     try:
         server.auth(exchange.mechanism, lambda challenge=None: exchange.answer(challenge or b"").decode("utf-8"))
     except smtplib.SMTPAuthenticationError as error:
-        told = f"; it said of the access token: {exchange.refusal}" if exchange.refusal else ""
+        said = Secrets(secret).redacted(exchange.refusal)[:300]
+        told = f"; it said of the access token: {said}" if said else ""
         raise smtplib.SMTPAuthenticationError(error.smtp_code, _text(error.smtp_error) + told) from error
 
 

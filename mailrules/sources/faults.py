@@ -10,9 +10,10 @@ import imaplib
 import re
 import socket
 import ssl
+from collections.abc import Sequence
 
 from mailrules.errors import AuthError, ConfigError, MailrulesError, TemporaryError
-from mailrules.redact import without_tokens
+from mailrules.redact import Secrets
 
 # RFC 5530 response codes, and the words of servers that send none (Exchange, Gmail, Yahoo, 163.com).
 _PASSING = re.compile(
@@ -68,19 +69,26 @@ def absent(words: str) -> bool:
     return _ABSENT.search(words) is not None
 
 
-def words_of(error: BaseException) -> str:
-    """Return what the server said, as one short line without control characters; a secret in it is taken out where it leaves (redact.py)."""
+def words_of(error: BaseException, sent: Sequence[str] = ()) -> str:
+    """Return what the server said, as one short line without control characters, and without the secrets that it was sent."""
     text = _COMMAND.sub("", str(error)) or type(error).__name__
     quoted = re.search(r"""b(['"])(.*)\1""", text, re.DOTALL)  # imaplib puts the repr of bytes into its messages
     text = quoted.group(2) if quoted else text
-    return without_tokens("".join(c if c.isprintable() else " " for c in text))[:300].strip()
+    return shortened("".join(c if c.isprintable() else " " for c in text), sent)
 
 
-def fault(place: str, doing: str, error: BaseException, *, tls: str, login: bool = False) -> MailrulesError:
+def shortened(text: str, sent: Sequence[str]) -> str:
+    """Return the beginning of what a server said, without secrets: nobody would know the half of one again."""
+    return Secrets(*sent).redacted(text)[:300].strip()
+
+
+def fault(
+    place: str, doing: str, error: BaseException, *, tls: str, login: bool = False, sent: Sequence[str] = ()
+) -> MailrulesError:
     """Return the error to raise; `place` is "account main, imap.example:993", `doing` is "reading INBOX"."""
     if isinstance(error, MailrulesError):
         return error
-    words = words_of(error)
+    words = words_of(error, sent)
     where = f"{place}: {doing}"
     if isinstance(error, ssl.SSLCertVerificationError):
         return ConfigError(

@@ -74,7 +74,7 @@ class ImapSession(Connection):
             except imaplib.IMAP4.abort:
                 raise
             except imaplib.IMAP4.error as error:
-                words = words_of(error)
+                words = self._words(error)
                 if not passing(words) and (absent(words) or not client.list_folders("", mailbox)):
                     raise ConfigError(
                         f"{self._place}: there is no mailbox `{mailbox}`: {words}",

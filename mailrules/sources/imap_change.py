@@ -99,7 +99,7 @@ class Changes(ImapSession):
             except imaplib.IMAP4.error as error:
                 if absent(words_of(error)):
                     raise ConfigError(
-                        f"{self._place}: there is no mailbox `{mailbox}`: {words_of(error)}",
+                        f"{self._place}: there is no mailbox `{mailbox}`: {self._words(error)}",
                         help="make it, then `mailrules effects retry`",
                     ) from error
                 raise

@@ -11,16 +11,14 @@ import contextlib
 import imaplib
 import re
 import socket
-import ssl
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from mailrules import __version__
 from mailrules.errors import AuthError, ConfigError, TemporaryError
-from mailrules.redact import without_tokens
 from mailrules.sasl import MECHANISMS, Exchange
-from mailrules.sources.faults import Refused, passing, words_of
+from mailrules.sources.faults import Refused, passing, shortened, words_of
 from mailrules.sources.imap_types import ImapSettings
 from mailrules.sources.imap_wire import Guarded, Wire, tls_context
 
@@ -76,10 +74,7 @@ class Connection(Guarded):
         with self._doing("connecting"):
             context = None
             if settings.tls != "none":
-                try:
-                    context = tls_context(settings.ca_file)
-                except (OSError, ssl.SSLError) as error:
-                    raise ConfigError(f"{self._place}: `ca_file` cannot be used: {error}") from error
+                context = tls_context(settings.ca_file)
             self._wire = Wire(settings, context if settings.tls == "implicit" else None, self._deadline)
             self._wire.sock.settimeout(settings.read_timeout)
         self._deadline.patience = settings.read_timeout
@@ -104,6 +99,7 @@ class Connection(Guarded):
             self.login_method = "PREAUTH"
             return
         user, secret = self._clean(settings.user, "`user`"), self._clean(self._secret(), "the secret")
+        self._sent = (secret,)
         mechanism = MECHANISMS.get(settings.auth, "PLAIN")
         exchange = Exchange(mechanism, user, secret, settings.host, settings.port)
         if f"AUTH={mechanism}" in offered:
@@ -129,9 +125,10 @@ class Connection(Guarded):
             except imaplib.IMAP4.error as error:
                 if not exchange.refusal or passing(words_of(error)):
                     raise
+                said = shortened(exchange.refusal, self._sent)
                 raise Refused(
-                    f"{self._place}: the server refused the access token: {without_tokens(exchange.refusal)}",
-                    said=without_tokens(exchange.refusal),
+                    f"{self._place}: the server refused the access token: {said}",
+                    said=said,
                     help=f"sign in again (`mailrules account login {settings.account}`), or see what `token` names",
                 ) from error
 

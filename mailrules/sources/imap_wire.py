@@ -201,9 +201,9 @@ class Wire(imaplib.IMAP4):
             self._get_response()
         self._check_bye()
         for answer in [self.tagged_commands.pop(tag) for tag in tags]:
-            kind, words = (str(answer[0]), words_of(self.error(str(answer[1])))) if answer else ("", "")
-            if kind != "OK" and throttling(words):
-                raise self.error(words)
+            kind, said = (str(answer[0]), self.error(str(answer[1]))) if answer else ("", self.error())
+            if kind != "OK" and throttling(words_of(said)):
+                raise said
 
     def leave(self) -> None:
         """Say good-bye and go: what the server answers to it changes nothing."""
@@ -238,6 +238,10 @@ class Guarded:
         self._settings = settings
         self._place = f"account {settings.account}, {settings.host}:{settings.port}"
         self._deadline = Deadline()
+        self._sent: tuple[str, ...] = ()
+
+    def _words(self, error: BaseException) -> str:
+        return words_of(error, self._sent)
 
     def _clean(self, text: str, what: str) -> str:
         # Neither library escapes a line end: it would begin a second command.
@@ -262,7 +266,7 @@ class Guarded:
                     f"{self._place}: {doing}: the session took longer than {self._settings.deadline:g} seconds",
                     help="the next poll goes on where this one stopped",
                 ) from error
-            raise fault(self._place, doing, error, tls=self._settings.tls, login=login) from error
+            raise fault(self._place, doing, error, tls=self._settings.tls, login=login, sent=self._sent) from error
 
     def _read_state(self, found: dict[bytes, Any], count: bytes) -> MailboxState:
         """Return a mailbox's state; a server that names no UIDVALIDITY gets 0, and its numbers are never relied on."""
