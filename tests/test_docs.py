@@ -110,3 +110,12 @@ def test_the_page_of_systems_has_a_row_for_each_system_and_notice_and_no_other()
     assert set(re.findall(r"^\| `(\w+)` [^`]", text, re.MULTILINE)) - {"of"} >= {s.name.value for s in shipped.systems}
     rows = re.findall(r"^\| `(\w+)` of `(\w+)` \|", text, re.MULTILINE)
     assert sorted(rows) == sorted((n.kind.value, n.system.value) for n in shipped.definitions.notices)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_every_row_of_a_table_has_as_many_cells_as_its_head(page: Path) -> None:
+    text = re.sub(r"(?ms)^```.*?^```$", "", page.read_text(encoding="utf-8"))
+    for table in re.findall(r"(?:^\|.*\n?)+", text, re.MULTILINE):
+        head, *rows = table.splitlines()
+        cells = len(re.findall(r"(?<!\\)\|", head))
+        assert [row for row in rows if len(re.findall(r"(?<!\\)\|", row)) != cells] == []

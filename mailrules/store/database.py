@@ -146,7 +146,7 @@ class Connection:
         """Open the store to look only: nothing is made, migrated or locked. Raises where there is none of today's schema."""
         with _Sentences(path):
             if not _size(path):
-                raise StoreError(f"there is no store {path} yet", help="the first `mailrules poll` makes it")
+                raise _none_yet(path)
             connection = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=BUSY_SECONDS)
         try:
             with _Sentences(path):
