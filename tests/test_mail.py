@@ -187,6 +187,40 @@ def test_text_that_may_be_seen_is_kept(sheet: str, style: str) -> None:
     assert text == "a\ngood\nb"
 
 
+@pytest.mark.parametrize(
+    "around",
+    [
+        "<td style='font-size:0px;padding:10px'><div style='font-family:Arial;font-size:13px'>{}</div></td>",  # MJML
+        "<td style='font-size:0px'><div style='font-size:0px;display:inline-block'><p style='font:14px/1 Arial'>{}</p></div></td>",
+        "<style>.row{{font-size:0}} .row2,.cell{{font-size:14px}}</style><td class=row><span class=cell>{}</span></td>",
+        "<style>.cell{{font-size:14px}}</style><td style='font-size:0'><span class=cell>{}</span></td>",
+        "<style>#a{{font-size:14px}} .cell{{font-size:0}}</style><td><span id=a class=cell>{}</span></td>",
+        "<td style='visibility:hidden'><b style='visibility:visible'>{}</b></td>",
+        "<td style='color:transparent'><b style='color:#222'>{}</b></td>",
+        "<td style='position:absolute;left:50%;top:50%'>{}</td>", "<td style='position:absolute;top:6400px'>{}</td>",
+        "<td style='position:relative;left:-50%'>{}</td>",
+    ],
+)  # fmt: skip
+def test_text_that_says_of_itself_that_it_is_seen_is_kept(around: str) -> None:
+    page = around.format("good <a href='https://a.test/'>link</a>")
+    text, links, _ = html_to_text(f"<table><tr>{page}</tr></table><p>b</p>")
+    assert (text, links) == ("good link\nb", ("https://a.test/",))
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        "<td style='font-size:0'><b style='font-size:2em'>{}</b></td>", "<td style='font-size:0'><b style='font-size:inherit'>{}</b></td>",
+        "<td style='font-size:0'><b style='color:#222'>{}</b></td>", "<style>.h{{font-size:0}} b{{font-size:14px}}</style><td><b class=h>{}</b></td>",
+        "<style>b{{font-size:0!important}}</style><td><b style='font-size:14px'>{}</b></td>",
+        "<td style='font-size:14px'><b style='font-size:0'>{}</b></td>", "<td style='position:absolute;right:9999px'>{}</td>",
+    ],
+)  # fmt: skip
+def test_text_and_links_of_which_that_does_not_hold_are_dropped(around: str) -> None:
+    page = around.format("BAD <a href='https://a.test/'>link</a>")
+    assert html_to_text(f"<p>a</p><table><tr>{page}</tr></table><p>b</p>")[:2] == ("a\nb", ())
+
+
 def test_the_ground_of_an_outer_element_counts_and_a_picture_is_no_color() -> None:
     dark = "<body bgcolor=#000000 text=#ffffff><p>a<font color=black>BAD</font></p></body>"
     assert html_to_text(dark)[0] == "a"

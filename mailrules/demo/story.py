@@ -138,9 +138,7 @@ def _run(out: TextIO, folder: Path, *, kept: bool) -> int:
     )
     out.write("script nor the agency. The two reminders of Never Settle made one task, one forward and one run.\n")
     out.write(f"A second poll found {again.reports[0].seen} new mails and did {again.reports[0].new_effects} things.\n")
-    out.write(
-        "\nWhere to go next\n  mailrules init --address you@your-shop.example\n  mailrules poll --dry-run\n"
-    )
+    out.write("\nWhere to go next\n  mailrules init --address you@your-shop.example\n  mailrules poll --dry-run\n")
     if kept:
         out.write(f"  mailrules explain first-reminder@demo.example --config {folder / configuration.FILE}\n")
     return 0

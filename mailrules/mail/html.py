@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from mailrules.mail.visible import DROPPED, Paint, declared, faded, first_paint, hidden_by_sheets, hides, painted
+from mailrules.mail.visible import DROPPED, Paint, Sheets, concealed, declared, faded, first_paint, hides, painted
 
 HTML_CAP = 1_000_000
 DEPTH_CAP = 2_000
@@ -154,30 +154,38 @@ def _tag_end(html: str, at: int) -> int:
             return len(html)
 
 
-def _events(tree: LexborHTMLParser, root: LexborNode) -> Iterator[tuple[str, str, LexborNode]]:
+def _events(html: str, tree: LexborHTMLParser, root: LexborNode) -> Iterator[tuple[str, str, LexborNode]]:
     """Walk the visible tree without recursion: ("open" | "close" | "text", tag or text, node)."""
-    by_sheets, paint = hidden_by_sheets(tree), first_paint(tree)
-    stack: list[tuple[LexborNode, bool, Paint]] = [(root, False, paint)]
+    sheets, paint, unseen = Sheets(tree).read(html), first_paint(tree), frozenset[str]()
+    stack: list[tuple[LexborNode, bool, Paint, frozenset[str]]] = [(root, False, paint, unseen)]
     while stack:
-        node, leaving, paint = stack.pop()
+        node, leaving, paint, unseen = stack.pop()
         tag = node.tag or ""
         if leaving:
             yield "close", tag, node
             continue
         if node is not root and node.next is not None:
-            stack.append((node.next, False, paint))
+            stack.append((node.next, False, paint, unseen))
         if tag == "-text":
-            if not faded(paint):
+            if not unseen and not faded(paint):
                 yield "text", node.text_content or "", node
         elif node.is_element_node:
             attributes = node.attributes
             rules = declared(attributes.get("style") or "") if attributes else {}
-            if tag in DROPPED or "hidden" in attributes or hides(rules) or (by_sheets and node.mem_id in by_sheets):
+            if (
+                tag in DROPPED
+                or "hidden" in attributes
+                or hides(rules)
+                or (sheets.hidden and node.mem_id in sheets.hidden)
+            ):
                 continue
-            yield "open", tag, node
-            stack.append((node, True, paint))
+            unseen = concealed(unseen, sheets.effective(node, rules) if sheets.says else rules)
+            if not (unseen and tag == "a"):  # why: nobody follows a link that is not seen
+                yield "open", tag, node
+                stack.append((node, True, paint, unseen))
             if node.first_child is not None:
-                stack.append((node.first_child, False, painted(paint, attributes, rules) if attributes else paint))
+                paint = painted(paint, attributes, rules) if attributes else paint
+                stack.append((node.first_child, False, paint, unseen))
 
 
 class _Lines:
@@ -218,7 +226,7 @@ def html_to_text(html: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
     root = tree.root
     if root is None:
         return "", (), defects
-    events = list(_events(tree, root))
+    events = list(_events(html, tree, root))
     layout: set[int] = set()  # rows that contain a table: their nested rows are the lines
     rows: list[int] = []
     for index, (kind, tag, _) in enumerate(events):

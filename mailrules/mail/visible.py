@@ -1,6 +1,7 @@
 """Whether a reader would see an element of HTML: what its own style, its colors and the sheets in the document say.
 
-In: an element, the sheets. Out: hidden or not. May not live here: lines, links, anything about notices.
+In: an element, the sheets. Out: hidden with all that is in it; or what hides its text, which an element in it may take back.
+May not live here: lines, links, anything about notices.
 
 A mail may be read by its text alone; so what only a browser could know (scripts, images, sizes of windows) is not asked.
 Where it cannot be told, the element counts as seen: a genuine notice must not vanish by a guess.
@@ -9,20 +10,22 @@ Where it cannot be told, the element counts as seen: a genuine notice must not v
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
 
-from selectolax.lexbor import LexborHTMLParser
+from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 DROPPED = frozenset(
     ("head", "style", "script", "title", "template", "noembed", "noframes", "iframe", "object", "audio", "video")
 )
 SHEETS_CAP = 200_000
 SELECTORS_CAP = 60
-FAR = 500.0
-"""So many pixels away from where it belongs, nobody looks."""
+FAR, BEYOND = 500.0, 5_000.0
+"""So many pixels before the page begins, and behind where one ends, nobody looks."""
 TINY = 2.0
 _NUMBER = re.compile(r"([+-]?[0-9]{0,9}\.?[0-9]{0,9})(px|pt|em|rem|%|vh|vw|ex|ch|in|cm|mm)?")
-_PIXELS = {"": 1.0, "px": 1.0, "pt": 1.33, "em": 16.0, "rem": 16.0, "ex": 8.0, "ch": 8.0, "in": 96.0, "cm": 38.0, "mm": 3.8, "%": 10.0, "vh": 10.0, "vw": 10.0}  # fmt: skip
+_PIXELS = {"": 1.0, "px": 1.0, "pt": 1.33, "em": 16.0, "rem": 16.0, "ex": 8.0, "ch": 8.0, "in": 96.0, "cm": 38.0, "mm": 3.8, "%": 6.0, "vh": 10.0, "vw": 10.0}  # fmt: skip
 _NAMES = {"white": (255, 255, 255), "black": (0, 0, 0), "snow": (255, 250, 250), "ivory": (255, 255, 240), "whitesmoke": (245, 245, 245), "ghostwhite": (248, 248, 255)}  # fmt: skip
 _ESCAPE = re.compile(r"\\([0-9a-f]{1,6})\s?", re.IGNORECASE)
 _COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)", re.DOTALL)
@@ -59,7 +62,8 @@ def hides(rules: Mapping[str, str]) -> bool:
         return any(_at_most(_said(rules, name), 0) for name in _SIZES)
     if _said(rules, "position") in ("absolute", "fixed", "relative"):
         cut = re.match(r"rect\((?:[01](?:px)?[, ]*){4}\)", _said(rules, "clip"))
-        return cut is not None or any(abs(_pixels(_said(rules, name)) or 0.0) >= FAR for name in _SIDES)
+        left, top, right, bottom = (_pixels(_said(rules, name)) or 0.0 for name in ("left", "top", "right", "bottom"))
+        return cut is not None or min(left, top) <= -FAR or max(left, abs(right), abs(bottom)) >= BEYOND
     return False
 
 
@@ -86,21 +90,40 @@ def _far(value: str) -> bool:
 
 _HIDING: Mapping[str, Callable[[str], bool]] = {
     "display": lambda value: value == "none",
-    "visibility": lambda value: value in ("hidden", "collapse"),
     "content-visibility": lambda value: value == "hidden",
     "mso-hide": lambda value: value == "all",
-    "font-size": lambda value: _at_most(value, TINY),
-    "font": lambda value: re.match(r"0(?:px|pt)?[ /]", value) is not None,
     "opacity": lambda value: _at_most(value, 0.05),
     "text-indent": _far,
     "margin-left": _far,
     "margin-top": _far,
     "clip-path": lambda value: value.startswith(("inset(100%", "inset(50%")),
     "transform": lambda value: re.search(r"scale[xy]?\(0[,)]|translate[xy]?\(-\d{4}", value) is not None,
-    "color": lambda value: value == "transparent" or re.fullmatch(r"rgba\([^)]*, ?0?\.?0+\)", value) is not None,
 }
 _SIZES = ("height", "max-height", "width", "max-width")
-_SIDES = ("left", "top", "right", "bottom")
+_INHERITED: Mapping[str, Callable[[str], bool]] = {
+    "visibility": lambda value: value in ("hidden", "collapse"),
+    "font": lambda value: re.match(r"0(?:px|pt)?[ /]", value) is not None,
+    "font-size": lambda value: _at_most(value, TINY),
+    "color": lambda value: value == "transparent" or re.fullmatch(r"rgba\([^)]*, ?0?\.?0+\)", value) is not None,
+}
+"""What hides a text until an element in it says otherwise: many programs put a size of 0 around texts that have their own."""
+_MAY_CONCEAL = re.compile(
+    r"font(?:-size)?\s*:\s*\+?[012]?(?:\.\d+)?(?:px|pt|r?em|%)?\s*[;\"'!}/]|visibility\s*:\s*[hc]|color\s*:\s*(?:transparent|rgba)",
+    re.IGNORECASE,
+)
+
+
+def concealed(before: frozenset[str], rules: Mapping[str, str]) -> frozenset[str]:
+    """Return which properties hide the text of an element, given those of the element around it."""
+    for name in _INHERITED if rules else ():
+        value = _said(rules, name)
+        if value and value not in ("inherit", "unset"):
+            kind = "font-size" if name == "font" else name
+            of_zero = (
+                kind in before and kind == "font-size" and value.endswith(("em", "%")) and not value.endswith("rem")
+            )
+            before = before | {kind} if of_zero or _INHERITED[name](value) else before - {kind}
+    return before
 
 
 def color(text: str) -> Color | None:
@@ -122,30 +145,58 @@ def _alike(one: Color, other: Color) -> bool:
     return all(abs(a - b) <= 8 for a, b in zip(one, other, strict=True))
 
 
-def hidden_by_sheets(tree: LexborHTMLParser) -> frozenset[int]:
-    """Return (by their identity) the elements that a style sheet in the document hides, whatever the window's size.
+@dataclass(slots=True)
+class Sheets:
+    """What the style sheets in a document say of elements (by their identity), whatever the window's size.
 
     Selectors of one element each are followed: the cost of others grows with the depth, to the power of their length.
     """
-    text = "\n".join(node.text() or "" for node in tree.css("style"))[:SHEETS_CAP]
-    hidden: set[int] = set()
-    asked = 0
-    for selectors, body in _rules(_COMMENT.sub("", text)):
-        rules = declared(body)
-        if not hides(rules):
-            continue
-        strong = any(value.endswith("!important") for value in rules.values())
-        for selector in selectors.split(","):
-            if asked == SELECTORS_CAP:
-                return frozenset(hidden)
-            if _SIMPLE.fullmatch(selector.strip()) is None:
-                continue
-            asked += 1
-            for node in tree.css(selector.strip()):
+
+    tree: LexborHTMLParser
+    hidden: set[int] = field(default_factory=set)
+    says: dict[int, dict[str, tuple[tuple[object, ...], str]]] = field(default_factory=dict)
+
+    def read(self, html: str) -> Sheets:
+        """Read what hides; and what takes it back, only where anything hides in a way that can be taken back."""
+        text = "\n".join(node.text() or "" for node in self.tree.css("style"))[:SHEETS_CAP]
+        sheet = [(selectors, declared(body)) for selectors, body in _rules(_COMMENT.sub("", text))]
+        found = [(n, *rule) for n, rule in enumerate(sheet) if hides(rule[1]) or concealed(frozenset(), rule[1])]
+        self._follow(found)
+        if sheet and _MAY_CONCEAL.search(html):
+            known = {n for n, *_ in found}
+            self._follow(
+                [(n, *rule) for n, rule in enumerate(sheet) if n not in known and rule[1].keys() & _INHERITED.keys()]
+            )
+        return self
+
+    def effective(self, node: LexborNode, own: Mapping[str, str]) -> Mapping[str, str]:
+        """Return what holds for an element: its own style, but for what a sheet says to be important."""
+        said = self.says.get(node.mem_id)
+        if not said:
+            return own
+        weak = {name: value for name, (_, value) in said.items() if name not in own or "!important" in value}
+        return {**own, **weak}
+
+    def _follow(self, rules: Iterable[tuple[int, str, Mapping[str, str]]]) -> None:
+        simple = ((n, s.strip(), said) for n, selectors, said in rules for s in selectors.split(","))
+        followed = (rule for rule in simple if _SIMPLE.fullmatch(rule[1]))
+        for number, selector, said in islice(followed, SELECTORS_CAP):
+            strong = any(value.endswith("!important") for value in said.values())
+            for node in self.tree.css(selector):
                 own = declared((node.attributes or {}).get("style") or "")
-                if strong or not own.keys() & rules.keys():
-                    hidden.add(node.mem_id)
-    return frozenset(hidden)
+                if hides(said) and (strong or not own.keys() & said.keys()):
+                    self.hidden.add(node.mem_id)
+                known = self.says.setdefault(node.mem_id, {})
+                for name in said.keys() & _INHERITED.keys():
+                    rank = (
+                        "!important" in said[name],
+                        selector.count("#"),
+                        selector.count("."),
+                        selector[0].isalpha(),
+                        number,
+                    )
+                    if name not in known or rank > known[name][0]:
+                        known[name] = rank, said[name]
 
 
 def _rules(sheet: str) -> Iterator[tuple[str, str]]:
