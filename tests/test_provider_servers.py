@@ -299,6 +299,23 @@ def test_a_label_of_gmails_is_added_and_nothing_else_is_changed():
     assert changing == [b'UID STORE 1 +X-GM-LABELS.SILENT ("To renew")']
 
 
+def test_what_one_mailbox_keeps_is_not_taken_for_what_another_does():
+    kept = {
+        b'SELECT "A': STATE + b"* OK [PERMANENTFLAGS (\\Seen)] x\r\n",
+        b'SELECT "B': STATE,
+        b'SELECT "C': STATE + b"* OK [PERMANENTFLAGS ()] x\r\n",
+    }
+    server = Script(kept)
+    with server.running() as port, Changes(session(port)._settings, lambda: "proof") as it:
+        for mailbox in ("A A", "C C"):
+            it.select(mailbox)
+            with pytest.raises(ConfigError, match="keeps no `ToRenew`"):
+                it.flag(1, "ToRenew")
+        it.select("B B")
+        it.flag(1, "ToRenew")
+    assert [line for line in server.lines if line.startswith(b"UID STORE")] == [b"UID STORE 1 +FLAGS.SILENT (ToRenew)"]
+
+
 def test_gmail_that_gives_no_text_when_it_throttles_gave_nothing():
     server = Script({b"UID FETCH": b"* 1 FETCH (UID 1 BODY[]<0> NIL)\r\n@ OK [THROTTLED] Success\r\n"})
     with server.running() as port, session(port, "gmail") as it:

@@ -20,7 +20,7 @@ KEYWORD = re.compile(r"\\Flagged|[A-Za-z0-9$][A-Za-z0-9$_.-]*")
 class Changes(ImapSession):
     """A session that changes messages, one at a time."""
 
-    _kept: frozenset[str] = frozenset()
+    _kept: set[str] | None = None
 
     def select(self, mailbox: str) -> int:
         """Open a mailbox for changes and return its UIDVALIDITY; 0 where there is no such mailbox any more."""
@@ -41,8 +41,8 @@ class Changes(ImapSession):
             raise ConfigError(
                 f"{self._place}: {mailbox} may only be read", help="give this login the right to change it"
             )
-        flags = found.get(b"PERMANENTFLAGS")
-        self._kept = frozenset(f.decode("ascii", "replace").lower() for f in flags) if flags is not None else self._kept
+        flags = found.get(b"PERMANENTFLAGS")  # None: all are kept (RFC 9051, 7.1), whatever was said of another mailbox
+        self._kept = None if flags is None else {f.decode("ascii", "replace").lower() for f in flags}
         return self._state.uidvalidity
 
     def has(self, uid: int) -> bool:
@@ -54,7 +54,7 @@ class Changes(ImapSession):
         """Set a flag or a keyword; refused where the server would forget it with the session."""
         if not KEYWORD.fullmatch(word):
             raise ConfigError(f"{self._place}: `{word}` is no keyword", help="use one word of plain letters and digits")
-        if self._kept and word.lower() not in self._kept and (word == FLAGGED or "\\*" not in self._kept):
+        if self._kept is not None and word.lower() not in self._kept and (word == FLAGGED or "\\*" not in self._kept):
             raise ConfigError(
                 f"{self._place}: the server keeps no `{word}` in {self._mailbox}",
                 help="`move mail to` or `flag mail` may work instead",
