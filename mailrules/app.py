@@ -21,7 +21,7 @@ from mailrules.errors import (
     UnreadableError,
     worst,
 )
-from mailrules.spine.heartbeat import beat, purge
+from mailrules.spine.heartbeat import beat, look_at_clock, purge
 from mailrules.spine.intake import Clock, Intake, Report
 from mailrules.spine.live import Gate
 from mailrules.spine.pool import Pool, alone
@@ -61,6 +61,7 @@ class Outcome:
     busy: bool = False
     rules_error: ConfigError | None = None
     rules_changed: bool = False
+    clock: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -92,6 +93,7 @@ def poll(
         if not mine:
             outcome.busy = True
             return outcome
+        outcome.clock = "" if dry_run else look_at_clock(store, tell_time())
         gate = Gate(config, store, now, keep=not dry_run)
         if dry_run or standing(gate, store, tell_time()) is None:
             outcome.rules_error = gate.error

@@ -85,7 +85,7 @@ def test_a_login_test_always_tries(house):
 
 
 def test_a_login_test_that_works_lets_the_polls_go_on(house):
-    house.poll()
+    house.poll(app.clock())
     with Store.open(house.config.store, now=NOW.isoformat()) as store:
         patience = Patience(house.config, store, house.config.account("shop"))
         alone(patience.note(Refused("no"), app.clock()))

@@ -30,6 +30,8 @@ def show_outcome(outcome: Outcome, *, as_json: bool) -> None:
         if talk:
             print("another poll of this store is at work; nothing to do here")
         return
+    if outcome.clock:
+        sys.stderr.write(f"mailrules: {outcome.clock}\n")
     if outcome.rules_error and (outcome.rules_changed or talk or outcome.plan):
         tell(
             ConfigError(

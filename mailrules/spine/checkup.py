@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from mailrules.config import Config
 from mailrules.errors import MailrulesError
 from mailrules.secret import exposed
+from mailrules.spine.heartbeat import BACKWARDS
 from mailrules.spine.live import load_rules, rule_texts, why_not_live
 from mailrules.store import Store
 from mailrules.store.database import writable
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from mailrules.ruleset import RuleSet
 
 FREE_BYTES = 64_000_000
-BACKWARDS = timedelta(hours=1)
 SILENT, STUCK = timedelta(days=1), timedelta(hours=6)
 """So long no poll may be missing, and nothing may wait that was tried."""
 

@@ -181,7 +181,7 @@ class Mailboxes:
         same = state.uidnext == uidnext < UNKNOWN_UIDNEXT and state.exists <= exists
         if not same and not 0 < modseq == state.modseq:
             return False
-        if self.clock() - datetime.fromisoformat(last) >= (RELIST_SOON if more else RELIST):
+        if not timedelta() <= self.clock() - datetime.fromisoformat(last) < (RELIST_SOON if more else RELIST):
             return False
         return not self.store.pending_uids(account.name, mailbox, state.uidvalidity)
 
@@ -200,7 +200,8 @@ class Mailboxes:
             return False
         known = self._known(account, mailbox, state.uidvalidity)
         pause = RELIST_SOON if state.exists > known + new else RELIST
-        return self.clock() - datetime.fromisoformat(last) >= pause
+        # why both ends: a clock that was wrong for a poll must not put the next listing off for years
+        return not timedelta() <= self.clock() - datetime.fromisoformat(last) < pause
 
     async def _overlooked(self, account: Account, mailbox: str, state: MailboxState, session: ImapSession) -> list[int]:
         """Return what a whole listing names and no place is known of, and what was given up; forget what is gone."""
