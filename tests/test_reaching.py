@@ -132,6 +132,22 @@ def test_a_throttled_account_is_not_connected_to_for_what_a_rule_does_to_mail_ei
         assert throttled.connections == 2
 
 
+def test_what_a_rule_does_to_mail_has_what_is_left_of_the_days_share_and_a_login_that_works_ends_the_wait(
+    house, monkeypatch
+):
+    monkeypatch.setattr(providers, "PROVIDERS", (providers.by_name("gmail")._replace(daily_bytes=50_000),))
+    house.change("mailrules.toml", "[accounts.shop]\n", '[accounts.shop]\nprovider = "gmail"\n')
+    with Store.open(house.config.store, now=NOW.isoformat()) as store:
+        patience = Patience(house.config, store, house.config.account("shop"))
+        alone(patience.note(Refused("no"), NOW))
+        patience.spend(49_000, NOW)
+        later = NOW + 5 * MINUTE
+        with changing(house.config, store, lambda: later, "shop") as session:
+            assert session._settings.budget == 1_000
+        alone(patience.note(Refused("no"), later))
+        alone(patience.hold(later + 5 * MINUTE))
+
+
 def test_a_refused_login_for_what_a_rule_does_to_mail_counts_as_one(house):
     with only(house, Script({b"AUTHENTICATE": b"@ NO [AUTHENTICATIONFAILED] no\r\n"})) as server:
         with Store.open(house.config.store, now=NOW.isoformat()) as store, pytest.raises(Refused), changing(house.config, store, lambda: NOW, "shop"):  # fmt: skip

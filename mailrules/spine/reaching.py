@@ -110,9 +110,10 @@ def changing(config: Config, store: Store, now: Callable[[], datetime], name: st
     account = config.account(name)
     patience = Patience(config, store, account)
     alone(patience.hold(now()))
-    session = session_of(config, account, Changes, now=now())
+    session = session_of(config, account, Changes, now=now(), budget=patience.budget(now()))
     try:
         with session:
+            patience.over()
             yield session
     except (Refused, Throttled) as error:
         alone(patience.note(error, now()))
