@@ -15,8 +15,8 @@ from mailrules.ledger.fold import observe
 from mailrules.ledger.joining import draft_about
 from mailrules.ledger.records import ASSUMED_TERM, ENTERED, Grade, Ledger, Observed, Sighting
 
-FARTHEST_YEARS = 5
-"""An authorization lasts a year, what somebody teaches may last longer; a date that is farther off was mistyped."""
+FARTHEST_YEARS = 6
+"""An authorization lasts a year; what somebody teaches may last five, and be renewed early. What is farther off was mistyped."""
 
 
 def enter(ledger: Ledger, seen: Sighting) -> Observed:

@@ -27,11 +27,12 @@ IDENTITY = ("developer_id", "developer")
 INDEXED = 3
 """So many squeezed characters at the beginning of a line are its place in the index of lines."""
 
-FORWARDED = re.compile(r"^(?:\s*(?:fwd?|fw|wg|tr|rv|i|enc|doorst|vs|vb|転送|转发|轉寄)\s*[:\uff1a]\s*)+", re.IGNORECASE)
+_FORWARDS = "fwd?|fw|wg|tr|rv|i|enc|doorst|vs|vb|転送|转发|轉寄"
+FORWARDED = re.compile(rf"^(?:\s*(?:{_FORWARDS})\s*[:\uff1a]\s*)+", re.IGNORECASE)
 """Prefixes that mail programs put before the subject of a forward (en, de, fr, es, it, nl, fi, sv, ja, zh)."""
 
 BEFORE_SUBJECT = re.compile(
-    r"^(?:\s*(?:(?:fwd?|fw|wg|tr|rv|i|enc|doorst|vs|vb|転送|转发|轉寄|re|aw|sv|antw|返信|回复|回覆|答复)\s*[:\uff1a]"
+    rf"^(?:\s*(?:(?:{_FORWARDS}|re|aw|sv|antw|返信|回复|回覆|答复)\s*[:\uff1a]"
     r"|[\[(<](?:external|extern|externe|ext|caution|warning|spam|suspected spam|社外|外部|外部邮件|外部メール)[\])>]:?|\*{3,5} ?spam ?\*{3,5}))+\s*",
     re.IGNORECASE,
 )
