@@ -199,6 +199,8 @@ def test_text_that_may_be_seen_is_kept(sheet: str, style: str) -> None:
         "<td style='color:transparent'><b style='color:#222'>{}</b></td>",
         "<td style='position:absolute;left:50%;top:50%'>{}</td>", "<td style='position:absolute;top:6400px'>{}</td>",
         "<td style='position:relative;left:-50%'>{}</td>",
+        "<td style='max-width:0;overflow:hidden;text-overflow:ellipsis'>{}</td>",
+        "<style>.cut{{max-width:0;overflow:hidden}}</style><td class=cut>{}</td>",
     ],
 )  # fmt: skip
 def test_text_that_says_of_itself_that_it_is_seen_is_kept(around: str) -> None:
@@ -213,7 +215,8 @@ def test_text_that_says_of_itself_that_it_is_seen_is_kept(around: str) -> None:
         "<td style='font-size:0'><b style='font-size:2em'>{}</b></td>", "<td style='font-size:0'><b style='font-size:inherit'>{}</b></td>",
         "<td style='font-size:0'><b style='color:#222'>{}</b></td>", "<style>.h{{font-size:0}} b{{font-size:14px}}</style><td><b class=h>{}</b></td>",
         "<style>b{{font-size:0!important}}</style><td><b style='font-size:14px'>{}</b></td>",
-        "<td style='font-size:14px'><b style='font-size:0'>{}</b></td>", "<td style='position:absolute;right:9999px'>{}</td>",
+        "<td style='font-size:14px'><b style='font-size:0'>{}</b></td>", "<td><div style='max-width:0;overflow:hidden'>{}</div></td>",
+        "<td style='position:absolute;right:9999px'>{}</td>",
     ],
 )  # fmt: skip
 def test_text_and_links_of_which_that_does_not_hold_are_dropped(around: str) -> None:

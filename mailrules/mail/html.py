@@ -175,7 +175,7 @@ def _events(html: str, tree: LexborHTMLParser, root: LexborNode) -> Iterator[tup
             if (
                 tag in DROPPED
                 or "hidden" in attributes
-                or hides(rules)
+                or hides(rules, tag)
                 or (sheets.hidden and node.mem_id in sheets.hidden)
             ):
                 continue

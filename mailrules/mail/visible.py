@@ -53,13 +53,15 @@ def declared(style: str) -> dict[str, str]:
     return found
 
 
-def hides(rules: Mapping[str, str]) -> bool:
-    """Whether declarations take what they apply to out of sight, the color of what is behind it aside."""
+def hides(rules: Mapping[str, str], tag: str = "") -> bool:
+    """Whether declarations take an element out of sight with all that is in it, the color of what is behind it aside."""
     for name in rules.keys() & _HIDING.keys():
         if _HIDING[name](_said(rules, name)):
             return True
     if "overflow" in rules and _said(rules, "overflow").startswith(("hidden", "clip")):
-        return any(_at_most(_said(rules, name), 0) for name in _SIZES)
+        # why not of cells: there it means "what is left of the width", as tables that cut long texts off have it
+        sizes = _SIZES if tag not in ("td", "th") else _SIZES[:-1]
+        return any(_at_most(_said(rules, name), 0) for name in sizes)
     if _said(rules, "position") in ("absolute", "fixed", "relative"):
         cut = re.match(r"rect\((?:[01](?:px)?[, ]*){4}\)", _said(rules, "clip"))
         left, top, right, bottom = (_pixels(_said(rules, name)) or 0.0 for name in ("left", "top", "right", "bottom"))
@@ -184,7 +186,7 @@ class Sheets:
             strong = any(value.endswith("!important") for value in said.values())
             for node in self.tree.css(selector):
                 own = declared((node.attributes or {}).get("style") or "")
-                if hides(said) and (strong or not own.keys() & said.keys()):
+                if hides(said, node.tag or "") and (strong or not own.keys() & said.keys()):
                     self.hidden.add(node.mem_id)
                 known = self.says.setdefault(node.mem_id, {})
                 for name in said.keys() & _INHERITED.keys():
