@@ -154,7 +154,8 @@ def test_hidden_text_is_dropped(hidden: str) -> None:
         "position:absolute;left:-9999px", "position:fixed;top:-200em", "position:absolute;clip:rect(0,0,0,0)", "clip-path:inset(100%)",
         "width:0;overflow:hidden", "max-height:0px;overflow:hidden", "transform:scale(0)", "content-visibility:hidden",
         "color:rgba(1, 2, 3, 0)", "color:#fff;background:#fff", "color:white", "color:#fefefe", "color:rgb(250, 250, 255)",
-        "background-color:black;color:#010101",
+        "background-color:black;color:#010101", "background:none;color:#fff", "background-color:transparent !important;color:white",
+        "overflow:hidden;width:0;min-width:0",
     ],
 )  # fmt: skip
 def test_text_that_is_off_the_page_too_small_or_has_the_color_of_the_page_is_dropped(style: str) -> None:
@@ -200,6 +201,8 @@ def test_text_that_may_be_seen_is_kept(sheet: str, style: str) -> None:
         "<td style='position:absolute;left:50%;top:50%'>{}</td>", "<td style='position:absolute;top:6400px'>{}</td>",
         "<td style='position:relative;left:-50%'>{}</td>",
         "<td style='max-width:0;overflow:hidden;text-overflow:ellipsis'>{}</td>",
+        "<td><div style='width:0;min-width:100%;overflow:hidden'>{}</div></td>",
+        "<td bgcolor='#232f3e'><p style='background:transparent;color:#fff'>{}</p></td>",
         "<style>.cut{{max-width:0;overflow:hidden}}</style><td class=cut>{}</td>",
     ],
 )  # fmt: skip

@@ -61,7 +61,8 @@ def hides(rules: Mapping[str, str], tag: str = "") -> bool:
     if "overflow" in rules and _said(rules, "overflow").startswith(("hidden", "clip")):
         # why not of cells: there it means "what is left of the width", as tables that cut long texts off have it
         sizes = _SIZES if tag not in ("td", "th") else _SIZES[:-1]
-        return any(_at_most(_said(rules, name), 0) for name in sizes)
+        least = {size: _pixels(_said(rules, f"min-{size}")) or 0.0 for size in ("height", "width")}
+        return any(_at_most(_said(rules, name), 0) and not least[name.removeprefix("max-")] for name in sizes)
     if _said(rules, "position") in ("absolute", "fixed", "relative"):
         cut = re.match(r"rect\((?:[01](?:px)?[, ]*){4}\)", _said(rules, "clip"))
         left, top, right, bottom = (_pixels(_said(rules, name)) or 0.0 for name in ("left", "top", "right", "bottom"))
@@ -235,6 +236,10 @@ def first_paint(tree: LexborHTMLParser) -> Paint:
     return None if sheets else ((0, 0, 0), (255, 255, 255))
 
 
+_CLEAR = ("transparent", "none", "inherit", "initial", "unset")
+"""Words for a ground that is that of the element around."""
+
+
 def painted(paint: Paint, attributes: Mapping[str, str | None], rules: Mapping[str, str]) -> Paint:
     """Return the colors of text in an element, None where they cannot be told."""
     if paint is None:
@@ -244,6 +249,7 @@ def painted(paint: Paint, attributes: Mapping[str, str | None], rules: Mapping[s
     if said:
         text = color(said)
     behind = rules.get("background-color") or rules.get("background") or attributes.get("bgcolor") or ""
+    behind = "" if behind.removesuffix("!important").strip() in _CLEAR else behind
     if behind or "background-image" in rules or attributes.get("background"):
         ground = None if attributes.get("background") or "background-image" in rules else color(behind)
     return text, ground
