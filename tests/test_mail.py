@@ -196,6 +196,7 @@ def test_text_that_may_be_seen_is_kept(sheet: str, style: str) -> None:
         "<style>.row{{font-size:0}} .row2,.cell{{font-size:14px}}</style><td class=row><span class=cell>{}</span></td>",
         "<style>.cell{{font-size:14px}}</style><td style='font-size:0'><span class=cell>{}</span></td>",
         "<style>#a{{font-size:14px}} .cell{{font-size:0}}</style><td><span id=a class=cell>{}</span></td>",
+        "<td style='font:0/0 a'><b style='font:italic bold 12px/30px Georgia, serif'>{}</b></td>", "<td style='font-size:0'><b style='font-size:small'>{}</b></td>",
         "<td style='visibility:hidden'><b style='visibility:visible'>{}</b></td>",
         "<td style='color:transparent'><b style='color:#222'>{}</b></td>",
         "<td style='position:absolute;left:50%;top:50%'>{}</td>", "<td style='position:absolute;top:6400px'>{}</td>",
@@ -215,7 +216,10 @@ def test_text_that_says_of_itself_that_it_is_seen_is_kept(around: str) -> None:
 @pytest.mark.parametrize(
     "around",
     [
-        "<td style='font-size:0'><b style='font-size:2em'>{}</b></td>", "<td style='font-size:0'><b style='font-size:inherit'>{}</b></td>",
+        "<td style='font-size:0'><b style='font-size:2em'>{}</b></td>", "<td style='font-size:0'><b style='font-size:big'>{}</b></td>",
+        "<td style='font-size:0'><b style='font:x'>{}</b></td>", "<td style='font-size:0'><b style='font:bold 2em Arial'>{}</b></td>",
+        "<td style='visibility:hidden'><b style='visibility:seen'>{}</b></td>", "<td style='color:transparent'><b style='color:x'>{}</b></td>",
+        "<td style='font-size:0'><b style='font-size:inherit'>{}</b></td>",
         "<td style='font-size:0'><b style='color:#222'>{}</b></td>", "<style>.h{{font-size:0}} b{{font-size:14px}}</style><td><b class=h>{}</b></td>",
         "<style>b{{font-size:0!important}}</style><td><b style='font-size:14px'>{}</b></td>",
         "<td style='font-size:14px'><b style='font-size:0'>{}</b></td>", "<td><div style='max-width:0;overflow:hidden'>{}</div></td>",

@@ -103,13 +103,28 @@ _HIDING: Mapping[str, Callable[[str], bool]] = {
     "transform": lambda value: re.search(r"scale[xy]?\(0[,)]|translate[xy]?\(-\d{4}", value) is not None,
 }
 _SIZES = ("height", "max-height", "width", "max-width")
-_INHERITED: Mapping[str, Callable[[str], bool]] = {
-    "visibility": lambda value: value in ("hidden", "collapse"),
-    "font": lambda value: re.match(r"0(?:px|pt)?[ /]", value) is not None,
-    "font-size": lambda value: _at_most(value, TINY),
-    "color": lambda value: value == "transparent" or re.fullmatch(r"rgba\([^)]*, ?0?\.?0+\)", value) is not None,
+_ABSOLUTE = re.compile(r"(?:^|(?<= ))[0-9]*\.?[0-9]+(?:px|pt|rem|in|cm|mm)(?=[ /]|$)")
+_SIZE_WORDS = frozenset(("xx-small", "x-small", "small", "medium", "large", "x-large", "xx-large"))
+
+
+def _sizes(value: str) -> bool:
+    """Whether a font is given a size of its own: none that is a part of the size around it, which may be 0."""
+    found = _ABSOLUTE.search(value)
+    return value in _SIZE_WORDS or (found is not None and (_pixels(found[0]) or 0.0) > TINY)
+
+
+_INHERITED: Mapping[str, tuple[str, Callable[[str], bool], Callable[[str], bool]]] = {
+    "visibility": ("visibility", lambda value: value in ("hidden", "collapse"), lambda value: value == "visible"),
+    "font": ("size", lambda value: re.match(r"0(?:px|pt)?[ /]", value) is not None, _sizes),
+    "font-size": ("size", lambda value: _at_most(value, TINY), _sizes),
+    "color": (
+        "color",
+        lambda value: value == "transparent" or re.fullmatch(r"rgba\([^)]*, ?0?\.?0+\)", value) is not None,
+        lambda value: color(value) is not None,
+    ),
 }
-"""What hides a text until an element in it says otherwise: many programs put a size of 0 around texts that have their own."""
+"""What hides a text until an element in it says otherwise, in words that every reader takes: many programs put a size of 0
+around texts that have their own. Each: what it is about, whether a value hides, whether it takes that back."""
 _MAY_CONCEAL = re.compile(
     r"font(?:-size)?\s*:\s*\+?[012]?(?:\.\d+)?(?:px|pt|r?em|%)?\s*[;\"'!}/]|visibility\s*:\s*[hc]|color\s*:\s*(?:transparent|rgba)",
     re.IGNORECASE,
@@ -118,14 +133,12 @@ _MAY_CONCEAL = re.compile(
 
 def concealed(before: frozenset[str], rules: Mapping[str, str]) -> frozenset[str]:
     """Return which properties hide the text of an element, given those of the element around it."""
-    for name in _INHERITED if rules else ():
+    for name, (kind, hiding, showing) in _INHERITED.items() if rules else ():
         value = _said(rules, name)
-        if value and value not in ("inherit", "unset"):
-            kind = "font-size" if name == "font" else name
-            of_zero = (
-                kind in before and kind == "font-size" and value.endswith(("em", "%")) and not value.endswith("rem")
-            )
-            before = before | {kind} if of_zero or _INHERITED[name](value) else before - {kind}
+        if value and hiding(value):
+            before = before | {kind}
+        elif kind in before and showing(value):
+            before = before - {kind}
     return before
 
 
