@@ -7,23 +7,23 @@ May not live here: finding files, deciding whether a broken set goes live (app.p
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mailrules.language.ast import Hole, Problem, Rule, RulesFile, Span, System, Text
 from mailrules.language.definitions import ActionType, Definitions, FactType, Vocabulary
-from mailrules.language.index import RuleIndex
+from mailrules.language.frozen import Frozen
 from mailrules.language.story import Test
 
 if TYPE_CHECKING:
+    from mailrules.language.index import RuleIndex
     from mailrules.notices.patterns import CompiledWording
 
 
-@dataclass(frozen=True, kw_only=True)
-class RuleSet:
+class RuleSet(Frozen):
     """Checked definitions, every problem found, and the sources for showing it. `every`: its index leaves no rule out."""
 
+    __slots__ = ("__dict__",)  # for what is made when it is first asked for
     definitions: Definitions
     problems: tuple[Problem, ...]
     sources: Mapping[str, str]
@@ -31,7 +31,9 @@ class RuleSet:
 
     @cached_property
     def index(self) -> RuleIndex:
-        """Which rules a situation can concern."""
+        """Which rules a situation can concern; made when the first one is looked at."""
+        from mailrules.language.index import RuleIndex
+
         return RuleIndex(self.definitions.rules, every=self.every)
 
     @cached_property

@@ -6,12 +6,13 @@ What only people read (description, owner, runbook, because) is left alone. A mu
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from mailrules.language import ast
 from mailrules.language.ast import ActionCall, Block, Expr, Offset, Rule, Text, Wording
 from mailrules.language.check import check
+from mailrules.language.frozen import replace
 from mailrules.language.syntax.parse import parse
 from mailrules.notices.patterns import compile_wordings
 from mailrules.ruleset import RuleSet, vocabulary

@@ -6,15 +6,15 @@ May not live here: lark, names of fields or actions, evaluation.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from mailrules.language.frozen import Frozen
 
 if TYPE_CHECKING:
     from mailrules.language.story import Sample, Test
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Frozen):
     """A place in a rules file: 1-based lines and columns in code points; the end is exclusive."""
 
     file: str
@@ -23,78 +23,74 @@ class Span:
     end_line: int
     end_column: int
 
+    def __init__(self, file: str, line: int, column: int, end_line: int, end_column: int) -> None:
+        super().__init__(file=file, line=line, column=column, end_line=end_line, end_column=end_column)
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
 
 NOWHERE = Span("", 1, 1, 1, 1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Text:
+class Node(Frozen):
+    """Something written in a rules file: equal to what says the same, wherever it stands."""
+
+    span: Span = NOWHERE
+
+
+class Text(Node):
     """A quoted text: `value` is what it says, escapes resolved."""
 
     value: str
-    span: Span = field(default=NOWHERE, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Name:
+class Name(Node):
     """A word, possibly dotted: `days_left`, `sender.domain`."""
 
     value: str
-    span: Span = field(default=NOWHERE, compare=False)
 
 
 # --- expressions ------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Number:
+class Number(Node):
     """A whole number without a unit."""
 
     value: int
-    span: Span = field(default=NOWHERE, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DurationLiteral:
+class DurationLiteral(Node):
     """A number with its unit: `7 days`, `24 hours`, `30 minutes`, `2 weeks`. Calendar days where the unit is days."""
 
     amount: int
     unit: Literal["minutes", "hours", "days", "weeks"]
-    span: Span = field(default=NOWHERE, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DateLiteral:
+class DateLiteral(Node):
     """A date: `2024-04-10` (ISO text, checked to exist)."""
 
     value: str
-    span: Span = field(default=NOWHERE, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InstantLiteral:
+class InstantLiteral(Node):
     """A day and a time in the account's time zone: `2024-04-10 09:00`, kept as "2024-04-10T09:00"."""
 
     value: str
-    span: Span = field(default=NOWHERE, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keyword:
+class Keyword(Node):
     """`yes`, `no` or `nothing`."""
 
     value: Literal["yes", "no", "nothing"]
-    span: Span = field(default=NOWHERE, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arithmetic:
+class Arithmetic(Node):
     """`expires - 7 days`."""
 
     left: Expr
     operator: Literal["+", "-"]
     right: Expr
-    span: Span = field(default=NOWHERE, compare=False)
 
 
 Comparator = Literal[
@@ -112,32 +108,26 @@ Comparator = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class Comparison(Node):
     """`left comparator right`; for `is one of` there are several values."""
 
     left: Expr
     comparator: Comparator
     right: tuple[Expr, ...]
     because: Text | None = None
-    span: Span = field(default=NOWHERE, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Not:
+class Not(Node):
     """`not condition`."""
 
     condition: Expr
-    span: Span = field(default=NOWHERE, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Junction:
+class Junction(Node):
     """`a and b and c`, or `a or b`; flat, at least two."""
 
     operator: Literal["and", "or"]
     conditions: tuple[Expr, ...]
-    span: Span = field(default=NOWHERE, compare=False)
 
 
 Expr = (
@@ -155,20 +145,17 @@ Expr = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Let:
+class Let(Node):
     """`let soon = 30 days`, `let core = "a", "b"`: a name for one value or condition, or for several values (a group)."""
 
     name: Name
     values: tuple[Expr, ...]
-    span: Span = field(default=NOWHERE, compare=False)
 
 
 # --- system and notice ------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class System:
+class System(Node):
     """`system amazon "Amazon Seller Central" { mail from … ; renew at "…" ; how en "…" }`. Domains are exact, lower case.
 
     `renew_by` says who must renew, `shows_within` how soon a renewal shows there, `yields_to` the systems whose word
@@ -183,21 +170,17 @@ class System:
     how: tuple[tuple[Name, Text], ...] = ()
     shows_within: DurationLiteral | None = None
     yields_to: tuple[Name, ...] = ()
-    span: Span = field(default=NOWHERE, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FieldDefinition:
+class FieldDefinition(Node):
     """`expires: date "YYYY-MM-DD"`: a field of a notice, its reader's type and, for dates, the format."""
 
     name: Name
     type: Name
     format: Text | None = None
-    span: Span = field(default=NOWHERE, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hole:
+class Hole(Frozen):
     """`{expires}`, `{days: number}` or `{expires: date D.M.YYYY}`: type and date format are set where given in place."""
 
     name: str
@@ -205,17 +188,14 @@ class Hole:
     format: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pattern:
+class Pattern(Node):
     """A wording's text with holes, in order: plain texts and holes. `{{` is a literal brace."""
 
     pieces: tuple[str | Hole, ...]
     source: Text = Text(value="")
-    span: Span = field(default=NOWHERE, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Clause:
+class Clause(Node):
     """One clause of a wording: `subject "…"`, `line "…"`, `says "…"` (anywhere in running text).
 
     `maybe` before it makes it optional: read where it stands, not required. `others` are what may stand there instead
@@ -226,7 +206,6 @@ class Clause:
     pattern: Pattern
     others: tuple[Pattern, ...] = ()
     optional: bool = False
-    span: Span = field(default=NOWHERE, compare=False)
 
     @property
     def patterns(self) -> tuple[Pattern, ...]:
@@ -234,8 +213,7 @@ class Clause:
         return (self.pattern, *self.others)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wording:
+class Wording(Node):
     """`wording en { … }` inside a notice, or `wording de of KIND of SYSTEM { … }` on its own (then kind and system are set).
 
     `unverified` marks a wording that nobody has seen in a real mail. `constants` (`status is "expired"`) are fields that
@@ -248,11 +226,9 @@ class Wording:
     unverified: bool = False
     kind: Name | None = None
     system: Name | None = None
-    span: Span = field(default=NOWHERE, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoticeDefinition:
+class NoticeDefinition(Node):
     """`notice KIND of SYSTEM { fields, wordings }`. `refuse "…"` makes it a look-alike, recognised to be refused."""
 
     kind: Name
@@ -260,31 +236,25 @@ class NoticeDefinition:
     fields: tuple[FieldDefinition, ...] = ()
     wordings: tuple[Wording, ...] = ()
     refuse: Text | None = None
-    span: Span = field(default=NOWHERE, compare=False)
 
 
 # --- rules ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OnTrigger:
+class OnTrigger(Node):
     """`on authorization_expiring [of amazon] [, other_kind]`: fires when such a notice arrives."""
 
     kinds: tuple[Name, ...]
     system: Name | None = None
-    span: Span = field(default=NOWHERE, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WhileTrigger:
+class WhileTrigger(Node):
     """`while <condition>`: looked at on every poll, for every open obligation."""
 
     condition: Expr
-    span: Span = field(default=NOWHERE, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offset:
+class Offset(Node):
     """`7 days before expires`, `expires`, `soon after expires`: a day relative to a date. `days` is signed (before < 0).
 
     `named` is a `let` that stands for the number of days; check.py puts its value into `days` (-1 or 1 until then).
@@ -293,11 +263,9 @@ class Offset:
     days: int
     anchor: Name
     named: Name | None = None
-    span: Span = field(default=NOWHERE, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActionCall:
+class ActionCall(Node):
     """One action: `words` as written; check.py resolves them against the vocabulary's action rows into the rest.
 
     `verb` is a verb of vocabulary.ACTIONS; `target` is a name of `[people]` or a quoted address
@@ -311,11 +279,9 @@ class ActionCall:
     text: Text | None = None
     due: Offset | None = None
     settle: DurationLiteral | None = None
-    span: Span = field(default=NOWHERE, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Repeat:
+class Repeat(Node):
     """`every 2 days [doubling] [from 7 days before expires] [at most 5 times]: ACTION`: again and again until renewed.
 
     `interval` is in days or weeks; `doubling` makes every gap twice the one before; `start` is the day it was opened
@@ -327,20 +293,16 @@ class Repeat:
     doubling: bool = False
     start: Offset | None = None
     times: int | None = None
-    span: Span = field(default=NOWHERE, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rung:
+class Rung(Node):
     """`14 days before expires: ACTION`."""
 
     offset: Offset
     action: ActionCall
-    span: Span = field(default=NOWHERE, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class Rule(Node):
     """`rule "name" { on/while …; when …; actions; rungs; repeats }`. `owner` looks after it, `runbook` says what to do."""
 
     name: Text
@@ -353,7 +315,6 @@ class Rule:
     owner: Name | Text | None = None
     runbook: Text | None = None
     disabled: bool = False
-    span: Span = field(default=NOWHERE, compare=False)
 
     @property
     def calls(self) -> tuple[ActionCall, ...]:
@@ -366,8 +327,7 @@ class Rule:
 Block: TypeAlias = "System | NoticeDefinition | Wording | Rule | Test | Let | Sample"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RulesFile:
+class RulesFile(Frozen):
     """One parsed file: its blocks in order. `text` is the source, for messages and the formatter.
 
     `broken` are blocks without the rows that could not be read: they are examined and do nothing. `names` are the words
@@ -381,8 +341,7 @@ class RulesFile:
     names: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class Problem(Frozen):
     """Something wrong in a rules file: `code` is stable (E… error, W… warning); `message` one sentence; `help` an edit."""
 
     code: str

@@ -7,7 +7,6 @@ May not live here: syntax, evaluation, the words themselves; what one kind of bl
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from mailrules.language import ast
 from mailrules.language.ast import Problem, Rule, RulesFile, Span
@@ -18,6 +17,7 @@ from mailrules.language.checks.session import Session
 from mailrules.language.checks.stories import check_test
 from mailrules.language.checks.warnings import warnings
 from mailrules.language.definitions import Definitions, Vocabulary
+from mailrules.language.frozen import replace
 from mailrules.language.speller import suggestion
 from mailrules.language.story import Sample, Test
 

@@ -7,14 +7,14 @@ May not live here: the words themselves (vocabulary.py of the package), checking
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from mailrules.language.ast import NoticeDefinition, Rule, System
+from mailrules.language.frozen import Frozen
 from mailrules.language.story import Sample, Test
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FactType:
+class FactType(Frozen):
     """One fact: its type, where it exists ("" always, "notice" in `on` rules), the only words it may be compared with."""
 
     type: str
@@ -22,8 +22,7 @@ class FactType:
     values: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActionType:
+class ActionType(Frozen):
     """One action: see mailrules.vocabulary.ActionWord."""
 
     kind: str
@@ -33,8 +32,7 @@ class ActionType:
     trust: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Vocabulary:
+class Vocabulary(Frozen):
     """All words. `people` and `scripts` are None where nothing is configured: every name is then accepted with a note."""
 
     facts: Mapping[str, FactType]
@@ -47,8 +45,7 @@ class Vocabulary:
     scripts: Mapping[str, bool] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Definitions:
+class Definitions(Frozen):
     """What a checked rule set defines. `tests` carry the path of the file each stands in."""
 
     systems: tuple[System, ...] = ()
@@ -59,5 +56,5 @@ class Definitions:
     """Rules whose place a later file took; the tests of their own file still mean them."""
     disturbed: frozenset[str] = frozenset()
     """Files of which a later file has replaced a system or a notice."""
-    samples: Mapping[str, Mapping[str, Sample]] = field(default_factory=dict)
+    samples: Mapping[str, Mapping[str, Sample]] = MappingProxyType({})
     """By the path of their file: a test uses the samples that stand beside it."""

@@ -1,57 +1,85 @@
-"""Checked definitions as plain lists of texts and numbers, and back: what can be written down and read without parsing.
+"""Checked definitions as lists of texts and numbers, and back: what can be written down and read without parsing.
 
-In: dataclasses of ast.py, story.py and definitions.py, or what `plain` made of them. Out: the other of the two.
+In: values of ast.py, story.py and definitions.py, or what `plain` made of them. Out: the other of the two.
 May not live here: files, where it is kept, whether it may be believed (spine/kept.py); names of single classes or fields.
+
+Every value has a number: first the texts and the like, each once, then the values of each class, class by class, then
+tuples and the like, a part before its whole. A class is a table with a column of numbers for each field, so that Python
+takes a step for each column, not for each value.
 """
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
+from itertools import repeat
 from typing import Any
 
 from mailrules.language import ast, definitions, story
+from mailrules.language.frozen import Frozen
 
-_TUPLE, _SET, _MAP, _FIRST = range(4)
-_KINDS = sorted(
-    {
-        value
-        for module in (ast, definitions, story)
-        for value in vars(module).values()
-        if isinstance(value, type) and is_dataclass(value)
-    },
-    key=lambda kind: kind.__name__,
-)
-_FIELDS = [[field.name for field in fields(kind)] for kind in _KINDS]
-_NUMBERS = {kind: number for number, kind in enumerate(_KINDS, _FIRST)}
-# why: the slots are filled directly, as unpickling does it; a constructor of a frozen class takes twice as long
-_SETTERS = [[getattr(kind, name).__set__ for name in names] for kind, names in zip(_KINDS, _FIELDS, strict=True)]
-
-SHAPE = repr([(kind.__name__, names) for kind, names in zip(_KINDS, _FIELDS, strict=True)])
-"""What the numbers in a plain value mean: programs whose shapes differ cannot read each other's."""
+_GROUPS = (tuple, frozenset, dict)
+_KINDS = {
+    name: kind
+    for module in (ast, definitions, story)
+    for name, kind in vars(module).items()
+    if isinstance(kind, type) and issubclass(kind, Frozen)
+}
 
 
-def plain(value: object) -> Any:
-    """Return a value as JSON can hold it: every list begins with the number of what it was."""
-    if value is None or isinstance(value, str | int):
-        return value
-    if isinstance(value, tuple):
-        return [_TUPLE, *map(plain, value)]
-    if isinstance(value, frozenset):
-        return [_SET, *sorted(value)]
-    if isinstance(value, dict):
-        return [_MAP, *map(plain, value.items())]
-    number = _NUMBERS[type(value)]  # type: ignore[index]  # a KeyError tells what has no place here
-    return [number, *(plain(getattr(value, name)) for name in _FIELDS[number - _FIRST])]
+def plain(whole: object) -> Any:
+    """Return a value that has parts as JSON can hold it."""
+    simple: dict[Any, int] = {}
+    tables: dict[str, dict[Any, int]] = {name: {} for name in _KINDS}
+    groups: dict[Any, int] = {}
+
+    def place(value: Any) -> tuple[int, int]:
+        """Return where a value stands: in which list, at which place; its parts are put there before it."""
+        kind: Any = type(value)
+        entries = tables.get(kind.__name__, groups if kind in _GROUPS else simple)
+        if entries is simple:
+            entry: list[Any] = [kind, value]  # why the class, too: yes is not 1
+        elif entries is groups:
+            parts = value.items() if kind is dict else sorted(value) if kind is frozenset else value
+            entry = [_GROUPS.index(kind), *map(place, parts)]
+        else:
+            entry = [place(getattr(value, field)) for field in kind.setters]
+        return id(entries), entries.setdefault(tuple(entry), len(entries))
+
+    place(whole)
+    begins, count = {}, 0
+    for entries in (simple, *tables.values(), groups):
+        begins[id(entries)] = count
+        count += len(entries)
+
+    def numbers(places: Any) -> list[int]:
+        return [begins[entries] + at for entries, at in places]
+
+    return [
+        [value for _, value in simple],
+        {
+            name: dict(zip(_KINDS[name].setters, map(numbers, zip(*entries, strict=True)), strict=True))
+            for name, entries in tables.items()
+            if entries
+        },
+        [[kind, *numbers(parts)] for kind, *parts in groups],
+    ]
 
 
-def rebuilt(value: Any) -> Any:
+def rebuilt(kept: Any) -> Any:
     """Return what `plain` was given. What it did not make may raise anything, or come out as anything."""
-    if value.__class__ is not list:
-        return value
-    number, *parts = [rebuilt(part) if part.__class__ is list else part for part in value]
-    if number < _FIRST:
-        return tuple(parts) if number == _TUPLE else frozenset(parts) if number == _SET else dict(parts)
-    node = object.__new__(_KINDS[number - _FIRST])
-    for fill, part in zip(_SETTERS[number - _FIRST], parts, strict=True):
-        fill(node, part)
-    return node
+    every, tables, groups = kept
+    value_of = every.__getitem__
+    made = []
+    for name, columns in tables.items():
+        kind = _KINDS[name]
+        (length,) = {len(column) for column in columns.values()}
+        if [*columns] != [*kind.setters]:
+            raise ValueError(f"{name} had other fields")
+        values: list[object] = [*map(object.__new__, repeat(kind, length))]
+        every += values
+        made.append((kind, values, columns))
+    for kind, *parts in groups:
+        every.append(_GROUPS[kind](map(value_of, parts)))
+    for kind, values, columns in made:
+        for fill, column in zip(kind.setters.values(), columns.values(), strict=True):
+            any(map(fill, values, map(value_of, column)))  # why any: nothing is returned, and all are filled
+    return every[-1]

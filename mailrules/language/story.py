@@ -6,13 +6,10 @@ May not live here: lark, running a test.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
-from mailrules.language.ast import NOWHERE, DurationLiteral, Name, Span, Text
+from mailrules.language.ast import DurationLiteral, Name, Node, Text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
+class Moment(Node):
     """A day and a time in the test's zone: `value` is ISO "YYYY-MM-DDTHH:MM" (a bare day is 00:00).
 
     `column` names the column of the test's table that holds it instead; ruletests.py fills it in, row by row.
@@ -20,7 +17,6 @@ class Moment:
 
     value: str = ""
     column: Name | None = None
-    span: Span = field(default=NOWHERE, compare=False)
 
     @property
     def day(self) -> str:
@@ -28,17 +24,14 @@ class Moment:
         return self.value[:10]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
+class Sample(Node):
     """A named mail for tests: `{{ name }}` in its text is filled by `mail expiry with name "…"`."""
 
     name: Name
     text: Text
-    span: Span = field(default=NOWHERE, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MailStep:
+class MailStep(Node):
     """`mail "file.eml" [as bound] at …`, a mail in triple quotes, or `mail expiry with days "30" at …`.
 
     Exactly one of `path`, `inline` and `sample` is set. `inline` is a whole message (header fields, empty line, body).
@@ -51,21 +44,17 @@ class MailStep:
     sample: Name | None = None
     settings: tuple[tuple[Name, Text | Name], ...] = ()
     trust: Name | None = None
-    span: Span = field(default=NOWHERE, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PollStep:
+class PollStep(Node):
     """`poll every 1 hour until 2024-04-01` or `poll at 2024-04-01 09:00`."""
 
     every: DurationLiteral | None = None
     until: Moment | None = None
     at: Moment | None = None
-    span: Span = field(default=NOWHERE, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PersonStep:
+class PersonStep(Node):
     """What a person does.
 
     `renewed "NAME" [until DATE] at …`, `done "task title" at …`, `add "NAME" of SYSTEM [id "…"] [expires DATE] at …`;
@@ -78,11 +67,9 @@ class PersonStep:
     day: Moment | None = None
     system: Name | None = None
     developer_id: Text | None = None
-    span: Span = field(default=NOWHERE, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expectation:
+class Expectation(Node):
     """One `expect …` line.
 
     `what`: "task" | "notify" | "forward" | "run" | "authorization" | "nothing else" | "notice".
@@ -99,20 +86,16 @@ class Expectation:
     on: Moment | None = None
     due: Moment | None = None
     state: Name | None = None
-    span: Span = field(default=NOWHERE, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class Table(Node):
     """`table days, expires { "30", 2024-04-10 … }`: the test runs once a row. Cells are kept as texts, days as ISO."""
 
     columns: tuple[Name, ...]
     rows: tuple[tuple[Text, ...], ...]
-    span: Span = field(default=NOWHERE, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Test:
+class Test(Node):
     """`test "name" { table …; mail …; renewed …; poll …; expect … }`."""
 
     name: Text
@@ -123,4 +106,3 @@ class Test:
     timezone: Text | None = None
     account: Text | None = None
     table: Table | None = None
-    span: Span = field(default=NOWHERE, compare=False)

@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from mailrules.language.ast import Span
-
 Status = Literal["read", "unparsed", "unrecognized", "refused"]
 Trust = Literal["forged", "unverified", "authenticated", "bound", "confirmed"]
 TRUST_LEVELS: tuple[Trust, ...] = ("forged", "unverified", "authenticated", "bound", "confirmed")
@@ -63,7 +61,7 @@ class Notice:
     kind: str | None = None
     system: str | None = None
     wording: str | None = None
-    fitted: Span | None = field(default=None, compare=False)
+    fitted: str = field(default="", compare=False)
     """Where the wording that fitted stands; several wordings of a notice may have one language."""
     reason: str = ""
     trust: Trust = "unverified"

@@ -333,7 +333,7 @@ class _Fits:
         definition, language = self.tried.wording.definition, self.tried.wording.wording.language.value
         return Notice(
             status="unparsed", kind=definition.kind.value, system=definition.system.value, wording=language,
-            fitted=self.tried.wording.wording.span,
+            fitted=str(self.tried.wording.wording.span),
         )  # fmt: skip
 
     def _concluded(self, readings: Sequence[Reading]) -> Notice:

@@ -30,7 +30,7 @@ class Seen:
     fired: set[str] = field(default_factory=set)
     leaves: set[tuple[str, Span, bool]] = field(default_factory=set)
     turns: set[tuple[str, str, str, str]] = field(default_factory=set)
-    wordings: set[Span] = field(default_factory=set)
+    wordings: set[str] = field(default_factory=set)
 
     def decided(self, decision: Decision) -> None:
         """Take what one rule concluded."""
@@ -72,7 +72,7 @@ def coverage(rules: RuleSet, seen: Seen, files: Iterable[str]) -> tuple[Point, .
     points += [
         Point(
             what="wording", name=f"{wording.language.value} of {notice.kind.value} of {notice.system.value}",
-            span=wording.span, missing="" if wording.span in seen.wordings else "no mail of a test fits it",
+            span=wording.span, missing="" if str(wording.span) in seen.wordings else "no mail of a test fits it",
         )
         for notice in rules.definitions.notices
         for wording in notice.wordings

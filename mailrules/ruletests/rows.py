@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
 from mailrules.language.ast import Name, Text
+from mailrules.language.frozen import replace
 from mailrules.language.story import MailStep, Moment, Sample, Test
 
 _HOLE = re.compile(r"\{\{[ \t]*([A-Za-z][A-Za-z0-9_]*)[ \t]*\}\}")

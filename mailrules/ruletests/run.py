@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -16,6 +16,7 @@ from mailrules.decide.compose import unmarked
 from mailrules.effects import Effect
 from mailrules.errors import UsageError
 from mailrules.language.ast import Span, WhileTrigger
+from mailrules.language.frozen import replace
 from mailrules.language.story import MailStep, PersonStep, Test
 from mailrules.ledger import Ledger, Sighting, enter, renewed, state_of
 from mailrules.mail.message import RawMessage

@@ -15,7 +15,6 @@ import json
 import os
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,11 +42,11 @@ def program() -> str:
     return f"{__version__} {sorted(seen)}"
 
 
-@dataclass(frozen=True, slots=True)
 class Kept:
     """The folder of kept rule sets."""
 
-    folder: Path
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
     @classmethod
     def beside(cls, store: Path) -> Kept:
@@ -60,14 +59,11 @@ class Kept:
         digest, _, body = text.partition(b"\n")
         if not body or hashlib.sha256(body).hexdigest().encode() != digest:
             return None
-        from mailrules.language.plain import SHAPE, rebuilt
+        from mailrules.language.plain import rebuilt
         from mailrules.ruleset import RuleSet
 
         try:
-            shape, content = json.loads(body)
-            if shape != SHAPE:
-                return None
-            definitions, problems = rebuilt(content)
+            definitions, problems = rebuilt(json.loads(body))
             return RuleSet(definitions=definitions, problems=problems, sources=dict(files))
         except Exception:  # why any: what we did not write is as if it were not there
             return None
@@ -76,11 +72,9 @@ class Kept:
         """Write a rule set down, whole or not at all; where that cannot be done, nothing is lost."""
         import tempfile
 
-        from mailrules.language.plain import SHAPE, plain
+        from mailrules.language.plain import plain
 
-        body = json.dumps(
-            [SHAPE, plain((rules.definitions, rules.problems))], ensure_ascii=False, separators=(",", ":")
-        )
+        body = json.dumps(plain((rules.definitions, rules.problems)), ensure_ascii=False, separators=(",", ":"))
         with contextlib.suppress(OSError, UnicodeEncodeError):
             self.folder.mkdir(mode=0o700, exist_ok=True)
             if not _ours(os.lstat(self.folder), stat.S_ISDIR):

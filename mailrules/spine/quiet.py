@@ -103,15 +103,14 @@ def _moving(rules: RuleSet) -> bool:
 
 
 def _names(node: object) -> Iterator[str]:
-    from dataclasses import fields, is_dataclass
-
     from mailrules.language.ast import Name
+    from mailrules.language.frozen import Frozen
 
     if isinstance(node, Name):
         yield node.value
-    elif is_dataclass(node):
-        for field in fields(node):
-            yield from _names(getattr(node, field.name))
+    elif isinstance(node, Frozen):
+        for field in type(node).setters:
+            yield from _names(getattr(node, field))
     elif isinstance(node, tuple):
         for part in node:
             yield from _names(part)

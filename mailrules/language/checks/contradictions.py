@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Container, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from mailrules.language.ast import (
@@ -24,6 +24,7 @@ from mailrules.language.ast import (
     Number,
     Text,
 )  # fmt: skip
+from mailrules.language.frozen import replace
 from mailrules.language.values import fold, glob
 
 MOST = 200  # why: pairs are compared, and nobody writes so many by hand
@@ -85,7 +86,7 @@ def _flat(conditions: Sequence[Expr]) -> Iterator[Expr]:
             case Not(condition=Comparison(comparator=sign, left=left) as inner) if sign in _OPPOSITE and not _is(
                 left, "trust"
             ):
-                yield replace(inner, comparator=_OPPOSITE[sign])  # type: ignore[arg-type]
+                yield replace(inner, comparator=_OPPOSITE[sign])
             case Not(condition=Name() as name):
                 yield Comparison(left=name, comparator="is", right=(Keyword(value="no"),), span=condition.span)
             case Name():

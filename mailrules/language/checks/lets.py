@@ -7,7 +7,6 @@ May not live here: facts and types (a name that is no `let` is left as it is).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from mailrules.language.ast import (
     ActionCall,
@@ -24,6 +23,7 @@ from mailrules.language.ast import (
     Span,
     Text,
 )  # fmt: skip
+from mailrules.language.frozen import replace
 
 MAX_NODES = 10_000
 MAX_DEPTH = 100

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 
 from mailrules.language import ast
 from mailrules.language.ast import ActionCall, Expr, Name, Rule, Span, Text
 from mailrules.language.checks.session import Session
 from mailrules.language.checks.types import check_condition, demanded_trust, type_of_anchor
 from mailrules.language.definitions import ActionType, FactType
+from mailrules.language.frozen import replace
 from mailrules.language.speller import suggestion
 from mailrules.world import CHAT, outside
 
@@ -238,7 +238,7 @@ def _resolve(session: Session, call: ActionCall) -> ActionCall | None:
                 target, text = None, target  # why: a text that is no address was meant as the text
             if rest:
                 _too_much(session, rest[0], verb)
-            return replace(call, verb=verb, target=target, text=text)  # type: ignore[arg-type]
+            return replace(call, verb=verb, target=target, text=text)
     if heads[0] in _NO_WORDS:
         session.say("E020", call.words[0].span, f"a rule has no `{heads[0]}`", _NO_WORDS[heads[0]])
         return None

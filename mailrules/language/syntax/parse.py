@@ -7,7 +7,6 @@ May not live here: names of fields and actions (check.py); a parser's terminal n
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from functools import cache, lru_cache
 
 from lark import Lark, Token, Tree
@@ -15,6 +14,7 @@ from lark.exceptions import UnexpectedInput, UnexpectedToken
 
 from mailrules.language import ast
 from mailrules.language.ast import Problem, RulesFile, Span
+from mailrules.language.frozen import replace
 from mailrules.language.syntax.blocks import MAX_CHARACTERS, Chunk, Row, split
 from mailrules.language.syntax.build import Builder
 from mailrules.language.syntax.slips import Stop, explain

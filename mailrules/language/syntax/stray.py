@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import replace
 
 from mailrules.language.ast import Problem, Span
+from mailrules.language.frozen import replace
 from mailrules.language.syntax.tokens import Token, tokens
 
 _SUSPECT = re.compile(r"[^\n\t -~]|[';`]")
