@@ -26,9 +26,8 @@ def shipped_text(relative: str) -> str:
 
 def shipped_rules() -> tuple[tuple[str, str], ...]:
     """Return (label, text) of every file that describes notices, sorted by label ("rules/notices/amazon.rules")."""
-    folder = _root().joinpath("rules", "notices")
-    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".rules"))
-    return tuple((f"rules/notices/{name}", shipped_text(f"rules/notices/{name}")) for name in names)
+    paths = sorted(path for path in (_root() / "rules" / "notices").iterdir() if path.name.endswith(".rules"))
+    return tuple((f"rules/notices/{path.name}", path.read_text(encoding="utf-8")) for path in paths)
 
 
 def grammar_text() -> str:

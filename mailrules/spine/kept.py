@@ -9,9 +9,7 @@ of the rest, then JSON. Its name is a digest of all that the outcome of checking
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import json
 import os
 import stat
 from collections.abc import Mapping, Sequence
@@ -63,27 +61,27 @@ class Kept:
         from mailrules.ruleset import RuleSet
 
         try:
-            definitions, problems = rebuilt(json.loads(body))
+            definitions, problems = rebuilt(body)
             return RuleSet(definitions=definitions, problems=problems, sources=dict(files))
         except Exception:  # why any: what we did not write is as if it were not there
             return None
 
     def keep(self, key: str, rules: RuleSet) -> None:
         """Write a rule set down, whole or not at all; where that cannot be done, nothing is lost."""
+        import contextlib
         import tempfile
 
         from mailrules.language.plain import plain
 
-        body = json.dumps(plain((rules.definitions, rules.problems)), ensure_ascii=False, separators=(",", ":"))
         with contextlib.suppress(OSError, UnicodeEncodeError):
             self.folder.mkdir(mode=0o700, exist_ok=True)
             if not _ours(os.lstat(self.folder), stat.S_ISDIR):
                 return
-            encoded = body.encode()
+            body = plain((rules.definitions, rules.problems))
             handle, name = tempfile.mkstemp(dir=self.folder)
             try:
                 with os.fdopen(handle, "wb") as file:
-                    file.write(hashlib.sha256(encoded).hexdigest().encode() + b"\n" + encoded)
+                    file.write(hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
                 Path(name).replace(self.folder / key)
             except BaseException:
                 Path(name).unlink()
@@ -91,17 +89,15 @@ class Kept:
             self._thin_out()
 
     def _text(self, key: str) -> bytes:
-        with contextlib.suppress(OSError):
+        careful = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        try:
             if not _ours(os.lstat(self.folder), stat.S_ISDIR):
                 return b""
-            handle = os.open(
-                self.folder / key, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-            )
-            with os.fdopen(handle, "rb") as file:
+            with os.fdopen(os.open(self.folder / key, careful), "rb") as file:
                 info = os.fstat(file.fileno())
-                if _ours(info, stat.S_ISREG) and info.st_size <= LARGEST:
-                    return file.read()
-        return b""
+                return file.read() if _ours(info, stat.S_ISREG) and info.st_size <= LARGEST else b""
+        except OSError:
+            return b""
 
     def _thin_out(self) -> None:
         found = sorted(self.folder.iterdir(), key=lambda path: path.lstat().st_mtime_ns, reverse=True)
@@ -111,7 +107,11 @@ class Kept:
 
 def key_of(files: Sequence[tuple[str, str]], grammar: str, people: object, scripts: Mapping[str, bool]) -> str:
     """Return the name of a rule set: a digest of all that decides how it is checked, today's names among it."""
-    return hashlib.sha256(repr((program(), list(files), grammar, people, sorted(scripts.items()))).encode()).hexdigest()
+    sizes = [(path, len(text)) for path, text in files]
+    seen = hashlib.sha256(repr((program(), sizes, people, sorted(scripts.items()))).encode())
+    for text in (*(text for _, text in files), grammar):
+        seen.update(text.encode())
+    return seen.hexdigest()
 
 
 def _ours(info: os.stat_result, is_kind: object) -> bool:
