@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from array import array
 from pathlib import Path
 
 import pytest
@@ -122,15 +123,31 @@ def test_a_text_with_a_right_digest_that_means_nothing_is_not_there(tmp_path: Pa
 
     config, _ = keep(tmp_path)
     path = kept_file(tmp_path)
-    shape = path.read_bytes().split(b"\n", 1)[1]
+    content = path.read_bytes().split(b"\n", 1)[1]
+    size, _, rest = content.partition(b"\n")
+    told, text = array("I", rest[: int(size)]), rest[int(size) :]
+
+    def written(numbers: array[int], text: bytes = text) -> bytes:
+        return b"%d\n%b%b" % (len(numbers) * numbers.itemsize, numbers.tobytes(), text)
+
+    assert written(told) == content
+    many = [array("I", [*told[:at], 2**32 - 1, *told[at + 1 :]]) for at in (0, 1, 2, 3, 3 + told[1], len(told) - 1)]
     for body in (
+        b"",
         b"[]",
-        b"{}",
-        b"null",
-        b'["other shape",[0]]',
-        shape.replace(b"Span", b"Spun"),
+        b"0\n",
+        b"-4\n" + rest,
+        b"1" * 100_000 + b"\n" + rest,
+        b"%d\n%b" % (int(size) - 1, rest),
         b"\xff",
-        b"[" * 100_000,
+        content.replace(b"Span", b"Spun"),
+        content[:-1],
+        content + b"x",
+        written(told[:-1]),
+        written(array("I", [*told, 0])),
+        written(array("I", [])),
+        *map(written, many),
+        written(told, b""),
     ):
         path.write_bytes(hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
         assert found(config) is None

@@ -24,7 +24,9 @@ class Span(Frozen):
     end_column: int
 
     def __init__(self, file: str, line: int, column: int, end_line: int, end_column: int) -> None:
-        super().__init__(file=file, line=line, column=column, end_line=end_line, end_column=end_column)
+        values = (file, line, column, end_line, end_column)
+        for fill, value in zip(Span.setters.values(), values, strict=True):  # why: everything that is read makes one
+            fill(self, value)
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}"

@@ -4,7 +4,7 @@ In: the texts of the rule files and the names of the configuration. Out: a RuleS
 May not live here: deciding anything. Whatever is old, foreign, damaged or in doubt is not there; deleting it is always safe.
 
 A folder beside the store, which only its owner may enter, holds one file for each set of rules: a line with the digest
-of the rest, then JSON. Its name is a digest of all that the outcome of checking depends on.
+of the rest, then what language/plain.py makes. Its name is a digest of all that the outcome of checking depends on.
 """
 
 from __future__ import annotations
