@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from array import array
 from pathlib import Path
 
@@ -83,6 +85,37 @@ def test_every_rule_set_comes_back_as_parsing_gives_it(tmp_path: Path) -> None:
         back = kept.find("k", files)
         assert back is not None, files[-1][0]
         assert same(back, parsed), files[-1][0]
+
+
+TAKING = """\
+import sys
+from pathlib import Path
+from mailrules.shipped import grammar_text, shipped_rules
+from mailrules.spine.kept import Kept, key_of
+files = shipped_rules()
+print(Kept(Path(sys.argv[1])).find(key_of(files, grammar_text(), None, {}), files) is not None, *sorted(sys.modules))
+"""
+
+
+def test_taking_what_is_kept_imports_nothing_that_parses_checks_or_writes_classes(tmp_path: Path) -> None:
+    Kept(tmp_path / "cache").keep(key_of(SHIPPED, GRAMMAR, None, {}), load(SHIPPED, GRAMMAR))
+    done = subprocess.run(
+        [sys.executable, "-c", TAKING, str(tmp_path / "cache")],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True, capture_output=True, check=True,
+    )  # fmt: skip
+    there, *modules = done.stdout.split()
+    assert there == "True"
+    assert "mailrules.language.ast" in modules
+    heavy = {
+        "lark",
+        "json",
+        "dataclasses",
+        "inspect",
+        "datetime",
+        "mailrules.language.check",
+        "mailrules.language.syntax",
+    }
+    assert heavy.isdisjoint(modules)
 
 
 def test_what_is_kept_is_taken_and_only_where_nothing_has_changed(tmp_path: Path) -> None:
