@@ -103,7 +103,7 @@ def conclude(reading: Reading, ledger: Ledger, rules: RuleSet, world: World, now
                 events.extend(observed.events)
                 if observed.held:
                     decisions.extend(
-                        Decision(rule=r.name.value, fired=False, reason=observed.held)
+                        Decision(rule=r.name.value, fired=False, why=observed.held)
                         for r in rules.index.concerned(notice.kind or "", {})
                     )
                     continue

@@ -12,7 +12,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jinja2 import Template
+    from jinja2 import Template, TemplateError
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 MAX_OUTPUT = 10_000
@@ -40,9 +40,22 @@ def _environment() -> ImmutableSandboxedEnvironment:
 
 
 @lru_cache(maxsize=1024)
-def _compiled(template: str) -> Template:
+def _compiled(template: str) -> tuple[Template, frozenset[str]]:
+    """Return a template and the names in it, without what stands behind their dots."""
     # why: a poll, and all the more a replay, renders one template again and again
-    return _environment().from_string(template)
+    from jinja2 import nodes
+
+    environment = _environment()
+    tree = environment.parse(template)
+    names = frozenset(node.name for node in tree.find_all(nodes.Name))
+    return environment.template_class.from_code(environment, environment.compile(tree), {}), names
+
+
+def _trouble() -> type[TemplateError]:
+    """Return what jinja2 raises; nobody asks before it did."""
+    from jinja2 import TemplateError
+
+    return TemplateError
 
 
 def problem(template: str) -> str:
@@ -87,20 +100,16 @@ def render(template: str, facts: Mapping[str, object]) -> str:
     """
     if "{{" not in template and "{%" not in template:
         return template
-    from jinja2 import TemplateError
-
-    names: dict[str, object] = {}
-    for name, value in facts.items():
-        head, _, tail = name.partition(".")
-        if tail:
-            inner = names.setdefault(head, {})
-            if isinstance(inner, dict):
-                inner[tail] = shown(value)
-        else:
-            names[name] = shown(value)
     try:
-        text = _compiled(template).render(names)
-    except TemplateError as error:
+        compiled, wanted = _compiled(template)
+        names: dict[str, object] = {}
+        for name in wanted:
+            if name in facts:
+                names[name] = shown(facts[name])
+            elif dotted := {n.partition(".")[2]: shown(v) for n, v in facts.items() if n.startswith(f"{name}.")}:
+                names[name] = dotted
+        text = compiled.render(names)
+    except _trouble() as error:
         raise TemplateProblem(f"the template `{template[:60]}` cannot be filled: {error.message}") from error
     if len(text) > MAX_OUTPUT:
         raise TemplateProblem(f"the template `{template[:60]}` grows over {MAX_OUTPUT} characters")

@@ -119,7 +119,7 @@ def _judge(rule: Rule, situation: Situation, world: World) -> Judged:
         failed += not fits
     for condition in (None if isinstance(trigger, OnTrigger) else trigger.condition, rule.when):
         if condition is not None:
-            leaves.extend(evaluate(condition, situation.facts)[1])
+            leaves.extend(answer.told() for answer in evaluate(condition, situation.facts)[1])
             failed += _misses(condition, situation.facts)
     reason = decision.reason or ("" if decision.fired else "what it asks for was passed over by a gap between polls")
     return Judged(

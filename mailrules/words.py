@@ -24,13 +24,18 @@ def best_language(name: str) -> str:
 
 def say(language: str, key: str, /, **values: object) -> str:
     """Return the text of a key, "<area>.<name>", in a language."""
-    area, _, name = key.partition(".")
-    return catalogue(area, best_language(language))[name].format_map(values)
+    return _text(language, key).format_map(values)
 
 
 def counted(language: str, key: str, n: int, /, **values: object) -> str:
     """Return the text of a key about a number of things: that of KEY_one, or of KEY_many."""
     return say(language, f"{key}_{'one' if n == 1 else 'many'}", n=n, **values)
+
+
+@cache
+def _text(language: str, key: str) -> str:
+    area, _, name = key.partition(".")
+    return catalogue(area, best_language(language))[name]
 
 
 @cache

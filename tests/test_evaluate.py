@@ -38,7 +38,7 @@ def condition(text: str) -> ast.Expr:
 
 
 def leaves(text: str) -> tuple[Leaf, ...]:
-    return evaluate(condition(text), FACTS)[1]
+    return tuple(answer.told() for answer in evaluate(condition(text), FACTS)[1])
 
 
 @pytest.mark.parametrize(("text", "held"), [

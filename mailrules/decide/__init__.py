@@ -15,7 +15,7 @@ from mailrules.decide.compose import Situation, arguments
 from mailrules.decide.schedule import due, may_write_from
 from mailrules.effects import ON_MAIL, ActionKind, Effect, EffectState, effect_key
 from mailrules.language.ast import ActionCall, OnTrigger, Rule, Text, WhileTrigger
-from mailrules.language.evaluate import Leaf, evaluate
+from mailrules.language.evaluate import Answer, Leaf, evaluate
 from mailrules.notices.notice import TRUST_LEVELS
 from mailrules.templates import TemplateProblem
 from mailrules.vocabulary import ACTIONS
@@ -27,13 +27,26 @@ Known = Collection[str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What one rule concluded. `leaves` are its conditions with wanted and found; `reason` says why it held back."""
+    """What one rule concluded. `answers` are what came of its conditions.
+
+    `why` says why it held back, None where its conditions do: it is put in words only where somebody asks.
+    """
 
     rule: str
     fired: bool
-    reason: str = ""
-    leaves: tuple[Leaf, ...] = ()
+    why: str | None = ""
+    answers: tuple[Answer, ...] = ()
     effects: tuple[Effect, ...] = ()
+
+    @property
+    def leaves(self) -> tuple[Leaf, ...]:
+        """Its conditions in words, with wanted and found."""
+        return tuple(answer.told() for answer in self.answers)
+
+    @property
+    def reason(self) -> str:
+        """The sentence why it held back, "" where it did not."""
+        return _first_failed(self.answers) if self.why is None else self.why
 
 
 def decide(
@@ -49,8 +62,8 @@ def decide(
 def _decide_one(rule: Rule, situation: Situation, world: World, known: Known) -> Decision:
     name = rule.name.value
     if rule.disabled:
-        return Decision(rule=name, fired=False, reason="it is disabled")
-    leaves: tuple[Leaf, ...] = ()
+        return Decision(rule=name, fired=False, why="it is disabled")
+    answers: tuple[Answer, ...] = ()
     match rule.trigger:
         case OnTrigger(kinds=kinds, system=system):
             wanted = [kind.value for kind in kinds]
@@ -58,34 +71,34 @@ def _decide_one(rule: Rule, situation: Situation, world: World, known: Known) ->
                 return Decision(
                     rule=name,
                     fired=False,
-                    reason=f"it waits for {' or '.join(wanted)}, and this is {situation.kind or 'a tick'}",
+                    why=f"it waits for {' or '.join(wanted)}, and this is {situation.kind or 'a tick'}",
                 )
             if system and system.value != situation.system:
                 return Decision(
-                    rule=name, fired=False, reason=f"it waits for {system.value}, and this is {situation.system}"
+                    rule=name, fired=False, why=f"it waits for {system.value}, and this is {situation.system}"
                 )
         case WhileTrigger(condition=condition):
             if situation.kind:
-                return Decision(rule=name, fired=False, reason="it looks at the ledger at every poll, not at a notice")
-            held, leaves = evaluate(condition, situation.facts)
+                return Decision(rule=name, fired=False, why="it looks at the ledger at every poll, not at a notice")
+            held, answers = evaluate(condition, situation.facts)
             if not held:
-                return Decision(rule=name, fired=False, reason=_first_failed(leaves), leaves=leaves)
+                return Decision(rule=name, fired=False, why=None, answers=answers)
     if rule.when is not None:
         held, more = evaluate(rule.when, situation.facts)
-        leaves += more
+        answers += more
         if not held:
-            return Decision(rule=name, fired=False, reason=_first_failed(leaves), leaves=leaves)
+            return Decision(rule=name, fired=False, why=None, answers=answers)
     calls: list[tuple[ActionCall, str, EffectState]] = [(action, "", "planned") for action in rule.actions]
     calls += due(rule, situation.facts, situation.account, situation.now)
     if not calls:
-        return Decision(rule=name, fired=False, reason="none of its rungs is due yet", leaves=leaves)
+        return Decision(rule=name, fired=False, why="none of its rungs is due yet", answers=answers)
     effects, problems = _effects(rule, calls, situation, world, known)
     fired = any(e.state == "planned" for e in effects)
-    return Decision(rule=name, fired=fired, reason="; ".join(problems), leaves=leaves, effects=effects)
+    return Decision(rule=name, fired=fired, why="; ".join(problems), answers=answers, effects=effects)
 
 
-def _first_failed(leaves: tuple[Leaf, ...]) -> str:
-    failed = next((leaf for leaf in leaves if not leaf.held), None)
+def _first_failed(answers: tuple[Answer, ...]) -> str:
+    failed = next((answer.told() for answer in answers if not answer.held), None)
     return (
         f"`{failed.text}` does not hold: wanted {failed.wanted}, found {failed.found}"
         if failed

@@ -79,13 +79,14 @@ def arguments(rule: Rule, call: ActionCall, kind: ActionKind, situation: Situati
 
 def shown(text: str) -> str:
     """Return a text for people without what they would not see: line breaks and tabs stay, other hidden characters go."""
-    plain = text.replace("\r\n", "\n")
-    kept = (
-        plain
-        if plain.replace("\n", "").replace("\t", "").isprintable()
-        else "".join(c for c in plain if c in "\n\t" or unicodedata.category(c) not in HIDDEN)
-    )
+    kept = text if text.isprintable() else _without_hidden(text.replace("\r\n", "\n"))
     return kept if len(kept) <= MAX_TEXT else f"{kept[:MAX_TEXT]}…"
+
+
+def _without_hidden(text: str) -> str:
+    if text.replace("\n", "").replace("\t", "").isprintable():
+        return text
+    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in HIDDEN)
 
 
 def unmarked(text: str) -> str:

@@ -7,9 +7,8 @@ passed over; the instant from which a mail may go out. May not live here: what a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from mailrules.effects import EffectState
 from mailrules.language.ast import ActionCall, Offset, Repeat, Rule
@@ -20,8 +19,7 @@ MAX_TURNS = 1000
 """So often may one repeat come at most; a year of days and more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(NamedTuple):
     """One coming of a rung or a repeat: the day it falls on, what is done, the name of the stage in the effect's key."""
 
     day: date

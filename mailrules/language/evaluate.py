@@ -1,6 +1,6 @@
 """Expression and facts to a truth value and its trace. Total on checked rules: it never raises.
 
-In: a checked expression, facts by name. Out: whether it holds, and each condition with wanted and found.
+In: a checked expression, facts by name. Out: whether it holds, and what came of each condition, told in words when asked.
 May not live here: I/O, the clock, names of facts (but that `trust` has an order is a type, "ordered word").
 """
 
@@ -10,7 +10,7 @@ import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from mailrules.language.ast import (
     Arithmetic,
@@ -31,6 +31,7 @@ from mailrules.language.ast import (
 from mailrules.language.values import Value, comparable, fold, glob
 
 ORDERED = ("forged", "unverified", "authenticated", "bound", "confirmed")
+_RANKS: Mapping[Value, int] = {word: rank for rank, word in enumerate(ORDERED)}
 _ORDERS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 MAX_DAYS = 1_000_000
 _DAYS = {"minutes": 1 / 1440, "hours": 1 / 24, "days": 1, "weeks": 7}
@@ -48,59 +49,70 @@ class Leaf:
     because: str = ""
 
 
-def evaluate(expr: Expr, facts: Mapping[str, Any]) -> tuple[bool, tuple[Leaf, ...]]:
-    """Evaluate a condition. Every leaf is looked at, so that all that failed can be told."""
+class Answer(NamedTuple):
+    """What came of one condition: the value that stood on its left. Nearly all are never told to anybody."""
+
+    condition: Comparison | Name
+    held: bool
+    value: Value
+
+    def told(self) -> Leaf:
+        """Return it in words."""
+        if isinstance(self.condition, Name):
+            text, wanted, because = self.condition.value, "is yes", ""
+        else:
+            wanted = f"{self.condition.comparator} {', '.join(written(r) for r in self.condition.right)}"
+            text = f"{written(self.condition.left)} {wanted}"
+            because = self.condition.because.value if self.condition.because else ""
+        found = shown(self.value)
+        return Leaf(text=text, held=self.held, wanted=wanted, found=found, span=self.condition.span, because=because)
+
+
+def evaluate(expr: Expr, facts: Mapping[str, Any]) -> tuple[bool, tuple[Answer, ...]]:
+    """Evaluate a condition. Every part of it is looked at, so that all that failed can be told."""
     match expr:
-        case Junction(operator=word, conditions=conditions):
-            results = [evaluate(c, facts) for c in conditions]
-            held = all(r[0] for r in results) if word == "and" else any(r[0] for r in results)
-            return held, tuple(leaf for _, leaves in results for leaf in leaves)
-        case Not(condition=condition):
-            held, leaves = evaluate(condition, facts)
-            return not held, leaves
         case Comparison():
-            return _compare(expr, facts)
-        case Name(value=name, span=span):  # a fact that is yes or no, standing alone
+            left = value_of(expr.left, facts)
+            held = _compare(left, expr, facts)
+            return held, (Answer(expr, held, left),)
+        case Junction(operator=word, conditions=conditions):
+            answers: tuple[Answer, ...] = ()
+            helds = []
+            for part in conditions:
+                held, more = evaluate(part, facts)
+                helds.append(held)
+                answers += more
+            return all(helds) if word == "and" else any(helds), answers
+        case Not(condition=condition):
+            held, answers = evaluate(condition, facts)
+            return not held, answers
+        case Name(value=name):  # a fact that is yes or no, standing alone
             held = facts.get(name) is True
-            return held, (Leaf(text=name, held=held, wanted="is yes", found=shown(facts.get(name)), span=span),)
+            return held, (Answer(expr, held, facts.get(name)),)
         case _:
             return False, ()
 
 
-def _compare(expr: Comparison, facts: Mapping[str, Any]) -> tuple[bool, tuple[Leaf, ...]]:
-    left = value_of(expr.left, facts)
-    rights = [value_of(r, facts, word=True) for r in expr.right]
-    held = any(_holds(left, expr.comparator, right) for right in rights)
+def _compare(left: Value, expr: Comparison, facts: Mapping[str, Any]) -> bool:
     if expr.comparator == "is not":
-        held = not _holds(left, "is", rights[0])
-    wanted = f"{expr.comparator} {', '.join(written(r) for r in expr.right)}"
-    because = expr.because.value if expr.because else ""
-    leaf = Leaf(
-        text=f"{written(expr.left)} {wanted}",
-        held=held,
-        wanted=wanted,
-        found=shown(left),
-        span=expr.span,
-        because=because,
-    )
-    return held, (leaf,)
+        return not _holds(left, "is", value_of(expr.right[0], facts, word=True))
+    return any(_holds(left, expr.comparator, value_of(right, facts, word=True)) for right in expr.right)
 
 
 def _holds(left: Value, comparator: str, right: Value) -> bool:
-    if left in ORDERED and right in ORDERED:
-        one, other = ORDERED.index(str(left)), ORDERED.index(str(right))
+    one, other = _RANKS.get(left), _RANKS.get(right)
+    if one is not None and other is not None:
         # why: `trust is bound` asks for enough trust, and more is enough
-        return (
-            _ORDERS[">=" if comparator in ("is", "is one of") else comparator](one, other)
-            if comparator in ("is", "is one of", *_ORDERS)
-            else False
-        )
+        order = _ORDERS.get(">=" if comparator in ("is", "is one of") else comparator)
+        return order is not None and order(one, other)
     if left is None or right is None:
         return left is None and right is None and comparator in ("is", "is one of")
     if comparator in _ORDERS:
         same = type(left) is type(right) and not isinstance(left, str | bool)
         return bool(same and _ORDERS[comparator](left, right))
     if isinstance(left, str) and isinstance(right, str):
+        if comparator in ("is", "is one of"):
+            return left == right or comparable(left) == comparable(right)
         one_text, other_text = fold(left), fold(right)
         match comparator:
             case "contains":
@@ -109,10 +121,8 @@ def _holds(left: Value, comparator: str, right: Value) -> bool:
                 return one_text.startswith(other_text)
             case "ends with":
                 return one_text.endswith(other_text)
-            case "matches":
-                return glob(other_text, one_text)
             case _:
-                return comparable(left) == comparable(right)
+                return glob(other_text, one_text)
     return left == right and type(left) is type(right)
 
 

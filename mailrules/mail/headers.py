@@ -10,8 +10,9 @@ import binascii
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from email.utils import parseaddr
+from itertools import islice
 
 from mailrules.mail.message import Address
 from mailrules.mail.text import decode, transfer
@@ -30,29 +31,32 @@ _IN_NAME = re.compile(r"@\s*([\w-]{1,63}(?:\.[\w-]{1,63}){1,20})")
 _SCRIPTS = ("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "HEBREW", "ARABIC")
 
 
-def header_fields(block: bytes) -> tuple[tuple[str, bytes], ...]:
+def header_fields(block: bytes, most: int | None = None) -> tuple[tuple[str, bytes], ...]:
     """Return the fields of a header block in wire order: lower-case name, raw value still folded (RFC 5322 section 2.2).
 
-    Reading ends at the first empty line. A line that is no field (an mbox "From " line) is passed over.
+    Reading ends at the first empty line, or when `most` are read. A line that is no field (an mbox "From " line) is
+    passed over.
     """
-    fields: list[tuple[str, list[bytes]]] = []
-    current: list[bytes] | None = None
+    return tuple(islice(_fields(block), most))
+
+
+def _fields(block: bytes) -> Iterator[tuple[str, bytes]]:
+    name, lines = "", [b""]
     for ended in block.split(b"\n"):
         line = ended.removesuffix(b"\r")
         if not line:
             break
         if line[:1] in b" \t":
-            if current is not None:
-                current.append(line)
+            lines.append(line)
             continue
-        name, colon, value = line.partition(b":")
-        name = name.rstrip(b" \t")  # RFC 5322 section 4.5.8: obsolete, but readers take "From :" for From
-        if colon and _NAME.fullmatch(name):
-            current = [value]
-            fields.append((name.decode("ascii").lower(), current))
-        else:
-            current = None
-    return tuple((name, b"\n".join(lines).strip(b" \t\r\n")) for name, lines in fields)
+        if name:
+            yield name, b"\n".join(lines).strip(b" \t\r\n")
+        before, colon, value = line.partition(b":")
+        before = before.rstrip(b" \t")  # RFC 5322 section 4.5.8: obsolete, but readers take "From :" for From
+        name = before.decode("ascii").lower() if colon and _NAME.fullmatch(before) else ""
+        lines = [value]
+    if name:
+        yield name, b"\n".join(lines).strip(b" \t\r\n")
 
 
 def clean(text: str) -> str:

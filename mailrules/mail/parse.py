@@ -193,7 +193,7 @@ def _unwrapped(part: Tree, child: Tree) -> Tree:
         return child
     content, _ = transfer(text.encode("ascii", "replace"), "base64")
     head, body = _halves(content)
-    fields = header_fields(head) if len(head) <= HEADER_BYTES_CAP else ()
+    fields = header_fields(head, HEADERS_CAP + 1) if len(head) <= HEADER_BYTES_CAP else ()
     return child if over_cap(head, body, fields) else email.message_from_bytes(content)
 
 
@@ -242,12 +242,12 @@ def parse_message(raw: RawMessage, receiver: Receiver | None = None, signature: 
     else:
         head, body = _halves(content)
     walk = _Walk(raw.received_at)
-    fields = header_fields(head) if len(head) <= HEADER_BYTES_CAP else ()
+    fields = header_fields(head, HEADERS_CAP + 1) if len(head) <= HEADER_BYTES_CAP else ()
     over = over_cap(head, body, fields)
     if over:
         walk.defects.append(over)
         safe = head[:HEADER_BYTES_CAP]
-        fields = tuple((n, v) for n, v in header_fields(safe)[:HEADERS_CAP] if len(v) <= FIELD_CAP)
+        fields = tuple((n, v) for n, v in header_fields(safe, HEADERS_CAP) if len(v) <= FIELD_CAP)
         # Fields beyond a cap may be a second From: such a message has no author that we have read right.
         return _message("", fields, walk, None, over, AuthVerdict(result="none", reason=over))
     sender, forged = read_from(fields)

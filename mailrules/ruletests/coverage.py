@@ -36,7 +36,7 @@ class Seen:
         """Take what one rule concluded."""
         if decision.fired:
             self.fired.add(decision.rule)
-        self.leaves.update((decision.rule, leaf.span, leaf.held) for leaf in decision.leaves)
+        self.leaves.update((decision.rule, a.condition.span, a.held) for a in decision.answers)
         for effect in decision.effects:
             if effect.state == "planned":
                 stage = _REPEAT if effect.stage.startswith(_REPEAT) else effect.stage

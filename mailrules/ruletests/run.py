@@ -82,10 +82,10 @@ class Run:
         self.ledger = ingest.ledger
         for decision in ingest.decisions:
             self.seen.decided(decision)
-            failed = sum(not leaf.held for leaf in decision.leaves) if decision.leaves else UNCONDITIONAL
+            failed = sum(not answer.held for answer in decision.answers) if decision.answers else UNCONDITIONAL
             former = self.held.get(decision.rule)
-            if decision.reason and (former is None or failed <= former.failed):
-                self.held[decision.rule] = Held(failed=failed, reason=decision.reason, at=at)
+            if (former is None or failed <= former.failed) and (reason := decision.reason):
+                self.held[decision.rule] = Held(failed=failed, reason=reason, at=at)
             for effect in decision.effects:
                 if effect.key in self.effects:
                     continue
