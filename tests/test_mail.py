@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailrules.mail.headers import decode_field
+from mailrules.mail.headers import decode_field, header_fields
 from mailrules.mail.html import html_to_text
 from mailrules.mail.message import Message, RawMessage
 from mailrules.mail.parse import parse_message
@@ -250,6 +250,31 @@ def test_a_sheet_made_to_be_slow_is_read_in_time() -> None:
     ):
         html_to_text(f"<style>{sheet}</style>" + "<i class=h>" * 900 + "x")
     assert time.process_time() - began < 20
+
+
+def test_a_tag_of_more_attributes_than_anybody_writes_is_not_handed_to_the_parser() -> None:
+    began = time.process_time()
+    wide = "".join(f" a{n}=b" for n in range(100_000))
+    quoted = "".join(f' a{n} x{n}=">"' for n in range(50_000))
+    for html in (
+        f"<p{wide}>x",
+        f"<p{quoted}>x",
+        f'<!-- <a b=" --><p{wide}">x',
+        f"<script><!--<script></script><p{wide}>x",
+    ):
+        assert html_to_text(html) == ("", (), ("An element of the HTML has too many attributes to be read.",))
+    for html in ("<a '" * 1_900, "<a " + "<a" * 1_900 + " " * 900_000, "<p " + "/" * 900_000, "<b a=1>x</b>" * 900):
+        html_to_text(html)
+    assert time.process_time() - began < 5
+    paragraph = '<p style="' + "margin: 0; " * 400 + '" title="a > b" align = left>a</p>'
+    assert html_to_text(paragraph * 20) == ("\n".join("a" * 20), (), ())
+
+
+def test_of_a_header_no_more_fields_are_read_than_are_asked_for() -> None:
+    block = b"A: 1\r\n b\r\nno field\r\n c\r\nB: 2\r\nC: 3\r\n\r\nD: 4\r\n"
+    every = (("a", b"1\n b"), ("b", b"2"), ("c", b"3"))
+    assert header_fields(block) == every
+    assert [header_fields(block, most) for most in range(5)] == [every[:most] for most in range(5)]
 
 
 def test_a_saved_page_has_one_part_and_no_sender() -> None:

@@ -67,6 +67,7 @@ _BLOCKS = frozenset(
         "th",
     ]
 )
+_TOLD = _BLOCKS | {"a", "br"}
 _FORMATTING = frozenset(
     ["a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u"]
 )
@@ -100,6 +101,18 @@ _OPEN = re.compile(r"<(?:!--|(/?)([a-z][a-z0-9]{0,19}))", re.IGNORECASE)
 _TAG_REST = re.compile(r"=[ \t\r\n\f]{0,20}[\"']|>")
 _COMMENT_END = re.compile(r"--!?>")
 TAG_CAP = 20_000
+ATTRIBUTES_CAP = 2_000
+"""More than anybody writes, and than words follow a `<` without any `>` in the scripts of a saved page."""
+INSIDE_CAP = 50
+"""So many tags may seem to stand inside one another, on the average."""
+SMALL = 20_000
+"""In so few characters no element can have so many attributes that it takes long."""
+_START = re.compile(r"<[a-z]", re.IGNORECASE)
+_GAP = r"[ \t\n\f\r/]*+"
+_VALUE = r"""(?>(?:[ \t\n\f\r]*+=[ \t\n\f\r]*+(?>(?:"[^"]*+"?+|'[^']*+'?+|[^ \t\n\f\r>"'][^ \t\n\f\r>]*+)?))?)"""
+_ATTRIBUTE = rf"{_GAP}[^ \t\n\f\r/>][^ \t\n\f\r/>=]*+{_VALUE}"
+_MANY = rf"<[a-z][^ \t\n\f\r/>]*+(?>(?:{_ATTRIBUTE}){{0,{ATTRIBUTES_CAP}}})"
+_TAG, _WIDE = re.compile(_MANY + _GAP, re.IGNORECASE), re.compile(_MANY + _ATTRIBUTE, re.IGNORECASE)
 
 
 def _too_deep(html: str) -> bool:
@@ -109,6 +122,8 @@ def _too_deep(html: str) -> bool:
     what the estimate gets wrong. Formatting elements are reopened in every block (HTML section 13.2.4.3), so they
     have a budget of their own.
     """
+    if html.count("<") <= DEPTH_CAP:
+        return False  # why: no cap is reached by so few tags, and most mails have fewer
     counts: dict[str, int] = {}
     depth = deepest = formatting = most_formatting = tags = nesting = skip = 0
     lower = html.lower() if html.isascii() else html
@@ -141,6 +156,23 @@ def _too_deep(html: str) -> bool:
     return deepest > DEPTH_CAP or nesting > TAG_CAP or most_formatting * tags > FORMATTING_BUDGET
 
 
+def _too_wide(html: str) -> bool:
+    """Whether a tag may have more than ATTRIBUTES_CAP attributes: the parser compares each with all before it.
+
+    From wherever a tag may begin it is read as HTML section 13.2.5 does, whatever stands around; where tags seem to
+    stand inside one another so often that this would not be linear, the answer is yes.
+    """
+    budget = INSIDE_CAP * len(html)
+    for start in _START.finditer(html) if len(html) > SMALL else ():
+        at = start.start()
+        tag = _TAG.match(html, at)
+        size = tag.end() - at if tag else 0
+        budget -= size
+        if budget < 0 or (size > 2 * ATTRIBUTES_CAP and _WIDE.match(html, at)):
+            return True
+    return False
+
+
 def _tag_end(html: str, at: int) -> int:
     """Return where the start tag that was opened before `at` ends (at the end of all where it does not)."""
     while True:
@@ -155,7 +187,10 @@ def _tag_end(html: str, at: int) -> int:
 
 
 def _events(html: str, tree: LexborHTMLParser, root: LexborNode) -> Iterator[tuple[str, str, LexborNode]]:
-    """Walk the visible tree without recursion: ("open" | "close" | "text", tag or text, node)."""
+    """Walk the visible tree without recursion: ("open" | "close" | "text", tag or text, node).
+
+    Elements that neither shape lines nor link (`<b>`, `<span>`) are walked through, and not told.
+    """
     sheets, paint, unseen = Sheets(tree).read(html), first_paint(tree), frozenset[str]()
     stack: list[tuple[LexborNode, bool, Paint, frozenset[str]]] = [(root, False, paint, unseen)]
     while stack:
@@ -174,13 +209,12 @@ def _events(html: str, tree: LexborHTMLParser, root: LexborNode) -> Iterator[tup
             rules = declared(attributes.get("style") or "") if attributes else {}
             if (
                 tag in DROPPED
-                or "hidden" in attributes
-                or hides(rules, tag)
+                or (attributes and ("hidden" in attributes or hides(rules, tag)))
                 or (sheets.hidden and node.mem_id in sheets.hidden)
             ):
                 continue
             unseen = concealed(unseen, sheets.effective(node, rules) if sheets.says else rules)
-            if not (unseen and tag == "a"):  # why: nobody follows a link that is not seen
+            if tag in _TOLD and not (unseen and tag == "a"):  # why: nobody follows a link that is not seen
                 yield "open", tag, node
                 stack.append((node, True, paint, unseen))
             if node.first_child is not None:
@@ -222,6 +256,8 @@ def html_to_text(html: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
         html, defects = html[:HTML_CAP], ("The HTML is longer than 1 MB; the rest was not read.",)
     if _too_deep(html):
         return "", (), ("The HTML is nested too deeply to be read.",)
+    if _too_wide(html):
+        return "", (), ("An element of the HTML has too many attributes to be read.",)
     tree = LexborHTMLParser(html)
     root = tree.root
     if root is None:
@@ -242,9 +278,10 @@ def html_to_text(html: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
     out, links, pre = _Lines(), list[str](), 0
     for index, (kind, tag, node) in enumerate(events):
         if kind == "text":
-            for number, piece in enumerate(tag.split("\n") if pre else [tag]):
-                if number:
-                    out.end_line()
+            first, *rest = tag.split("\n") if pre else (tag,)
+            out.buffer.append(first)
+            for piece in rest:
+                out.end_line()
                 out.buffer.append(piece)
             continue
         if kind == "open" and tag == "a":
@@ -260,7 +297,7 @@ def html_to_text(html: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
         elif tag in ("td", "th") and out.cells is not None:
             if kind == "close":
                 out.cells.append(out.taken())
-        elif tag == "br" or tag in _BLOCKS:
+        elif tag != "a":
             out.end_line()
     out.end_line()
     return "\n".join(out.lines), tuple(links), defects

@@ -71,7 +71,7 @@ def _tree(body: bytes, fields: Sequence[tuple[str, bytes]]) -> tuple[Tree | None
     except Exception:
         return None, None
     try:
-        addresses = [address for _, address in get_addresses(tree["From"], decode_names=True) if address]
+        addresses = [address for _, address in get_addresses(tree["From"]) if address]
     except Exception:  # the library is told apart from its silence
         return tree, None
     return tree, addresses[0].lower() if addresses else ""
@@ -242,12 +242,11 @@ def parse_message(raw: RawMessage, receiver: Receiver | None = None, signature: 
     else:
         head, body = _halves(content)
     walk = _Walk(raw.received_at)
-    fields = header_fields(head, HEADERS_CAP + 1) if len(head) <= HEADER_BYTES_CAP else ()
+    fields = header_fields(head[:HEADER_BYTES_CAP], HEADERS_CAP + 1)
     over = over_cap(head, body, fields)
     if over:
         walk.defects.append(over)
-        safe = head[:HEADER_BYTES_CAP]
-        fields = tuple((n, v) for n, v in header_fields(safe, HEADERS_CAP) if len(v) <= FIELD_CAP)
+        fields = tuple((n, v) for n, v in fields[:HEADERS_CAP] if len(v) <= FIELD_CAP)
         # Fields beyond a cap may be a second From: such a message has no author that we have read right.
         return _message("", fields, walk, None, over, AuthVerdict(result="none", reason=over))
     sender, forged = read_from(fields)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import islice
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
@@ -196,13 +197,16 @@ class Sheets:
     def _follow(self, rules: Iterable[tuple[int, str, Mapping[str, str]]]) -> None:
         simple = ((n, s.strip(), said) for n, selectors, said in rules for s in selectors.split(","))
         followed = (rule for rule in simple if _SIMPLE.fullmatch(rule[1]))
+        own: dict[int, dict[str, str]] = {}
         for number, selector, said in islice(followed, SELECTORS_CAP):
             strong = any(value.endswith("!important") for value in said.values())
             for node in self.tree.css(selector):
-                own = declared((node.attributes or {}).get("style") or "")
-                if hides(said, node.tag or "") and (strong or not own.keys() & said.keys()):
-                    self.hidden.add(node.mem_id)
-                known = self.says.setdefault(node.mem_id, {})
+                key = node.mem_id
+                if key not in own:
+                    own[key] = declared((node.attributes or {}).get("style") or "")
+                if hides(said, node.tag or "") and (strong or not own[key].keys() & said.keys()):
+                    self.hidden.add(key)
+                known = self.says.setdefault(key, {})
                 for name in said.keys() & _INHERITED.keys():
                     rank = (
                         "!important" in said[name],
@@ -268,6 +272,7 @@ def painted(paint: Paint, attributes: Mapping[str, str | None], rules: Mapping[s
     return text, ground
 
 
+@lru_cache(maxsize=256)
 def faded(paint: Paint) -> bool:
     """Whether a text has the color of what is behind it."""
     return paint is not None and paint[0] is not None and paint[1] is not None and _alike(paint[0], paint[1])
