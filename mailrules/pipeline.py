@@ -144,10 +144,11 @@ def _sighting(
     shows = system.shows_within if system else None
     written = notice.written or reading.message.sent_at
     name = notice.system or ""
-    seen = Sighting(
-        account=account.name, system=name, kind=notice.kind or "", developer_id=notice.fields.get("developer_id"),
+    number = notice.fields.get("developer_id")
+    return Sighting(
+        account=account.name, system=name, kind=notice.kind or "", developer_id=number,
         developer=notice.fields.get("developer") or (system.title.value if system else ""),
-        region=notice.region or account.region, expires=notice.fields.get("expires"), trust=notice.trust,
+        region=_region(ledger, number, notice.region, account), expires=notice.fields.get("expires"), trust=notice.trust,
         message=reading.digest, at=now.isoformat(), today=now.astimezone(account.zone).date(),
         status="" if _outweighed(notice, reading.notices) else notice.fields.get("status", ""),
         granted=notice.fields.get("granted"), confirmed=notice.fields.get("last_confirmed"), written=written.astimezone(account.zone).date() if written else None,
@@ -155,7 +156,6 @@ def _sighting(
         yields=frozenset(n.value for n in system.yields_to) if system else frozenset(),
         overrules=frozenset(s.name.value for s in rules.systems if name in [n.value for n in s.yields_to]),
     )  # fmt: skip
-    return replace(seen, region=_region(ledger, seen, notice.region, account))
 
 
 def _outweighed(notice: Notice, others: tuple[Notice, ...]) -> bool:
@@ -170,14 +170,12 @@ def _outweighed(notice: Notice, others: tuple[Notice, ...]) -> bool:
     )
 
 
-def _region(ledger: Ledger, seen: Sighting, told: str | None, account: AccountFacts) -> str | None:
+def _region(ledger: Ledger, number: str | None, told: str | None, account: AccountFacts) -> str | None:
     """Region from the notice's own link, else from the only record with the same id, else the account's default."""
-    if told or not seen.developer_id:
+    if told or not number:
         return told or account.region
     regions = {
-        a.region
-        for a in ledger.authorizations.values()
-        if a.account == seen.account and a.developer_id == seen.developer_id
+        a.region for a in ledger.authorizations.values() if a.account == account.name and a.developer_id == number
     }
     return regions.pop() if len(regions) == 1 else account.region
 

@@ -96,7 +96,10 @@ def evaluate(expr: Expr, facts: Mapping[str, Any]) -> tuple[bool, tuple[Answer, 
 def _compare(left: Value, expr: Comparison, facts: Mapping[str, Any]) -> bool:
     if expr.comparator == "is not":
         return not _holds(left, "is", value_of(expr.right[0], facts, word=True))
-    return any(_holds(left, expr.comparator, value_of(right, facts, word=True)) for right in expr.right)
+    held = False
+    for right in expr.right:
+        held = held or _holds(left, expr.comparator, value_of(right, facts, word=True))
+    return held
 
 
 def _holds(left: Value, comparator: str, right: Value) -> bool:

@@ -21,6 +21,7 @@ _ALIKE = {
 }
 KNOWN_CHARACTERS = 20_000
 """So many characters are remembered as they are folded; a hostile text has more."""
+_PRINTABLE = b"\n" + bytes(range(32, 127))
 _INVISIBLE = frozenset("\u00ad\u200b\u200c\u200d\u2060\ufeff\u200e\u200f\u202a\u202b\u202c\u202d\u202e")
 
 
@@ -87,7 +88,8 @@ def fold_lines(lines: Sequence[str]) -> list[str]:
         return [fold(line) for line in lines]
     plain = text.replace(",,", '"').replace("''", '"').lower().replace("`", "'")
     folded = plain.split("\n") if lines else []
-    if "  " not in plain and plain.replace("\n", "").isprintable():  # why: then there is no run of space to be made one
+    if "  " not in plain and not plain.encode("ascii").translate(None, _PRINTABLE):
+        # why: then there is no run of space to be made one
         return [line.strip(" ") for line in folded]
     return [" ".join(line.split()) for line in folded]
 

@@ -34,7 +34,10 @@ class Line(NamedTuple):
 
     def place(self, offset: int) -> Place:
         """Return where the character at an offset of the text stands."""
-        start, number, column = next(piece for piece in reversed(self.pieces) if piece[0] <= offset)
+        index = len(self.pieces) - 1
+        while self.pieces[index][0] > offset:
+            index -= 1
+        start, number, column = self.pieces[index]
         return Place(part=self.part, line=number, column=column + offset - start)
 
     def behind(self, offset: int) -> Line:
@@ -45,23 +48,23 @@ class Line(NamedTuple):
 
 def lines_of(part: TextPart) -> list[Line]:
     """Return the lines of a part that say something, in order."""
-    texts = part.text.split("\n")
-    last = len(texts)
+    path, texts = part.path, part.text.split("\n")
+    stopping = 0 if part.ended else len(texts)
     lines: list[Line] = []
     for number, text in enumerate(texts, 1):
         bare = text.strip()
         if not bare:
             continue
-        stops = number == last and not part.ended
+        stops = number == stopping
         if bare[0] in "> |0123456789０１２３４５６７８９" and lines and lines[-1].number == number - 1:
             before = lines[-1]
             head = before.text.rstrip()
             rest = _GOES_ON.fullmatch(text)
             if rest and len(before.pieces) == 1 and _BROKEN.search(head[-12:]):
                 pieces = (*before.pieces, (len(head), number, rest.start(1) + 1))
-                lines[-1] = Line(head + rest[1], pieces, part.path, stops)
+                lines[-1] = Line(head + rest[1], pieces, path, stops)
                 continue
-        lines.append(Line(text, ((0, number, 1),), part.path, stops))
+        lines.append(Line(text, ((0, number, 1),), path, stops))
     return lines
 
 

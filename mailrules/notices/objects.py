@@ -120,7 +120,7 @@ def may_list(text: Searched, wording: CompiledWording) -> bool:
             return True
     if wording.lone:
         return text.holds(wording.lone)
-    return wording.identity is not None and len(text.find(wording.identity)) > 1
+    return wording.identity is not None and text.may_repeat(wording.identity) and len(text.find(wording.identity)) > 1
 
 
 def objects_of(text: Text, wording: CompiledWording) -> tuple[list[Object], bool]:

@@ -68,7 +68,8 @@ class Searched:
         self.running = "".join(pieces)
         self.squeezed = squeeze(self.running)
         self._known: dict[int, list[Hit]] = {}
-        self._held: dict[str, bool] = {}
+        self._counts: dict[str, int] = {}
+        self._labels: dict[int, str] = {}
         self._headed: dict[str, list[int]] = {}
         self._maps: dict[int, Sequence[int]] = {}
 
@@ -92,10 +93,13 @@ class Searched:
 
     def says(self, must: str) -> bool:
         """Whether a squeezed text stands anywhere in the lines."""
-        held = self._held.get(must)
-        if held is None:
-            held = self._held[must] = must in self.squeezed
-        return held
+        return self._count(must) > 0
+
+    def _count(self, must: str) -> int:
+        count = self._counts.get(must)
+        if count is None:
+            count = self._counts[must] = self.squeezed.count(must)
+        return count
 
     def holds(self, clause: CompiledClause) -> bool:
         """Whether that stands there without which a clause is found nowhere, in no part of the lines either."""
@@ -103,15 +107,26 @@ class Searched:
             return False
         return self.says(clause.must)
 
+    def may_repeat(self, clause: CompiledClause) -> bool:
+        """Whether that stands there twice without which a clause is found nowhere."""
+        return self._count(clause.must) > 1
+
     def beginning_with(self, heading: str) -> Sequence[int]:
         """Return the indexes of the lines that begin with a label, whatever stands behind it."""
         if heading not in self._headed:
             self._headed[heading] = [
                 index
                 for index in (self._beginning(heading[:INDEXED]) if heading else ())
-                if squeeze(self.folded[index][:MAX_LABEL].lstrip("> ").partition(":")[0]).rstrip(_STOPS) == heading
+                if self._label(index) == heading
             ]
         return self._headed[heading]
+
+    def _label(self, index: int) -> str:
+        label = self._labels.get(index)
+        if label is None:
+            written = self.folded[index][:MAX_LABEL].lstrip("> ").partition(":")[0]
+            label = self._labels[index] = squeeze(written).rstrip(_STOPS)
+        return label
 
     def _says(self, clause: CompiledClause) -> Iterator[Hit]:
         for match in clause.pattern.finditer(self.running):
@@ -169,10 +184,11 @@ class Searched:
         """The indexes of the lines by how they begin."""
         found: dict[str, list[int]] = {}
         for index, folded in enumerate(self.folded):
-            bare = folded.lstrip(" >*_|•·:-")
-            begins = bare[:INDEXED]
+            begins = folded[:INDEXED]
             # why: letters and digits are never squeezed away, and most lines begin with some
-            found.setdefault(begins if begins.isalnum() else squeeze(bare[:24])[:INDEXED], []).append(index)
+            if not begins.isalnum():
+                begins = squeeze(folded.lstrip(" >*_|•·:-")[:24])[:INDEXED]
+            found.setdefault(begins, []).append(index)
         return found
 
     def _map(self, index: int) -> Sequence[int]:

@@ -20,7 +20,6 @@ Order = tuple[bool, float, int, bool, int]
 def touched(group: Group, wordings: Wordings) -> list[int]:
     """Return the numbers of the wordings of which anything stands in a group, or their title; the others, nearly all, can give nothing."""
     found = set(wordings.always)
-    said = "\n".join(text.searched.squeezed for text in group.texts)
     about = group.subject.squeezed
     for text in group.texts:
         for begins in text.searched.begins.keys() & wordings.by_beginning.keys():
@@ -29,7 +28,7 @@ def touched(group: Group, wordings: Wordings) -> list[int]:
         if must in about:
             found.update(numbers)
     for must, numbers in wordings.by_words.items():
-        if must in said:
+        if not found.issuperset(numbers) and any(text.searched.says(must) for text in group.texts):
             found.update(numbers)
     for text in group.texts:
         above = text.tables.headings.keys() & wordings.by_heading.keys()
