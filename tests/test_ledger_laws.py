@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from itertools import permutations
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mailrules.ledger import (
@@ -82,6 +82,13 @@ def bare(ledger: Ledger) -> dict[tuple[str, str], Obligation]:
     }
 
 
+@example(
+    [
+        sight(START, kind="authorization_expiring", expires=None, trust="unverified"),
+        sight(START, kind="authorization_renewed", expires="2023-01-01", trust="unverified"),
+    ],
+    sight(date(2024, 4, 1), expires="2023-01-01", trust="unverified"),
+)
 @given(stories(), sights())
 def test_the_same_sighting_twice_changes_only_counts(before: list[Sighting], one: Sighting) -> None:
     once = seen(*before, one)

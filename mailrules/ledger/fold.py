@@ -130,6 +130,8 @@ def _first(draft: Draft, seen: Sighting, due: str, *, warns: bool) -> Taken:
     outdated = replace(new, state="settled", closed=seen.at, proof=known.trust)
     trusted = enough(known.trust, seen.trust)
     if new.history and known.expires:
+        if known.expires == due:
+            draft.tell(seen, due)
         draft.note("opened", due, state=new.state)
         return draft.keep(new), HISTORY
     older = seen.day <= known.acted_on if warns else seen.day < known.acted_on
