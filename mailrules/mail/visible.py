@@ -21,7 +21,8 @@ DROPPED = frozenset(
     ("head", "style", "script", "title", "template", "noembed", "noframes", "iframe", "object", "audio", "video")
 )
 SHEETS_CAP = 200_000
-SELECTORS_CAP = 60
+SELECTORS_CAP, ELEMENTS_CAP = 60, 10_000
+"""So many selectors of sheets are followed, each to so many elements."""
 FAR, BEYOND = 500.0, 5_000.0
 """So many pixels before the page begins, and behind where one ends, nobody looks."""
 TINY = 2.0
@@ -200,23 +201,21 @@ class Sheets:
         own: dict[int, dict[str, str]] = {}
         for number, selector, said in islice(followed, SELECTORS_CAP):
             strong = any(value.endswith("!important") for value in said.values())
-            for node in self.tree.css(selector):
+            hiding = {tag: hides(said, tag) for tag in ("td", "th", "")}
+            weight = selector.count("#"), selector.count("."), selector[0].isalpha(), number
+            inherited = {
+                name: (("!important" in said[name], *weight), said[name]) for name in said.keys() & _INHERITED.keys()
+            }
+            for node in islice(self.tree.css(selector), ELEMENTS_CAP):
                 key = node.mem_id
                 if key not in own:
                     own[key] = declared((node.attributes or {}).get("style") or "")
-                if hides(said, node.tag or "") and (strong or not own[key].keys() & said.keys()):
+                if hiding.get(node.tag or "", hiding[""]) and (strong or not own[key].keys() & said.keys()):
                     self.hidden.add(key)
                 known = self.says.setdefault(key, {})
-                for name in said.keys() & _INHERITED.keys():
-                    rank = (
-                        "!important" in said[name],
-                        selector.count("#"),
-                        selector.count("."),
-                        selector[0].isalpha(),
-                        number,
-                    )
-                    if name not in known or rank > known[name][0]:
-                        known[name] = rank, said[name]
+                for name, ranked in inherited.items():
+                    if name not in known or ranked[0] > known[name][0]:
+                        known[name] = ranked
 
 
 def _rules(sheet: str) -> Iterator[tuple[str, str]]:
