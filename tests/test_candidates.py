@@ -68,3 +68,18 @@ def test_the_reason_names_what_made_it_one() -> None:
     assert reason(b"\r\n") == "the server named none of its header fields"
     told = reason(b"From: owner@shop.example\r\nSubject: Fwd: lamp\r\n\r\n")
     assert told == "a forward from owner@shop.example, who is listed under [people]"
+
+
+BLOCKS = st.lists(
+    st.tuples(st.booleans(), st.lists(st.sampled_from([*PIECES, b"\0"]), max_size=8).map(b"".join)), max_size=6
+)
+
+
+@given(BLOCKS)
+@example([(True, b"a@amazon"), (False, b".com"), (True, b"a@amazon.de\0"), (False, b"\0")])
+@example([(False, b"Subject: ACTION REQUIRED - Your software application"), (False, b"authorization will expire in 3")])
+@settings(max_examples=300, deadline=None)
+def test_messages_looked_at_together_are_judged_as_each_alone(made: list[tuple[bool, bytes]]) -> None:
+    blocks = [(b"From: " if leading else b"") + pieces for leading, pieces in made]
+    alone = {place: reason for place, block in enumerate(blocks) if (reason := candidates().reason(block))}
+    assert candidates().among(blocks) == alone

@@ -7,7 +7,7 @@ May not live here: the network; anything that needs a body.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,8 +20,10 @@ from mailrules.notices.search import Searched
 
 _WRITTEN_APART = b'"\\\r\n'
 """What may stand inside an address as it is written and is no part of it: quotes, escapes, the end of a folded line."""
-_SQUEEZED_AWAY = bytes(range(33)) + b">*_|:-\x7f"
+_SQUEEZED_AWAY = bytes(range(1, 33)) + b">*_|:-\x7f"
 """What `squeeze` drops of ASCII, and control characters, which are spaces in a decoded field."""
+_BETWEEN = b"\0"
+"""What stands between the header blocks of several messages while they are scanned together."""
 NOTHING_SAID = "the server named none of its header fields"
 _FORWARDS = (b"message/rfc822", b"multipart/mixed", b"multipart/digest")
 
@@ -39,28 +41,41 @@ class Candidates:
 
     def reason(self, block: bytes) -> str | None:
         """Return why the message with this header block is a candidate, or None where it is passed over."""
-        # why first: nearly every mail is passed over, and its bytes alone show that its sender and subject are nobody's
-        lower = block.lower()
-        known = self._senders.search(lower.translate(None, _WRITTEN_APART)) is not None
-        if not known and not self._may_be_titled(lower):
-            # why: no mail is without all of them; a server that does not find them must not hide one
-            return self._otherwise or (None if block.strip() else NOTHING_SAID)
+        return self.among([block]).get(0)
+
+    def among(self, blocks: Sequence[bytes]) -> dict[int, str]:
+        """Return which of the messages with these header blocks are candidates: their places, each with the reason."""
+        # why all at once, and first: nearly every mail is passed over, and the bytes show that sender and subject are nobody's
+        whole = _BETWEEN.join(blocks).lower()
+        if whole.count(_BETWEEN) >= len(blocks):
+            whole = _BETWEEN.join(block.replace(_BETWEEN, b"\x01") for block in blocks).lower()
+        known = self._known(whole)
+        doubtful = known | self._titled(whole) | {place for place, block in enumerate(blocks) if _hides_text(block)}
+        found = {place: self._looked_at(blocks[place], known=place in known) for place in doubtful}
+        reasons = ((place, found.get(place) or self._otherwise(block)) for place, block in enumerate(blocks))
+        return {place: reason for place, reason in reasons if reason}
+
+    def _looked_at(self, block: bytes, *, known: bool) -> str:
         fields = header_fields(block)
         subject = decode_field(only(fields, "subject"))
         reason = (known and self._by_sender(fields)) or self._by_subject(subject)
-        return reason or (known and self._forward(fields, subject)) or self._otherwise
+        return reason or (self._forward(fields, subject) if known else "")
 
-    @property
-    def _otherwise(self) -> str | None:
-        return 'fetch = "all"' if self.everything else "a rule asks for ordinary mail" if self.asked else None
+    def _otherwise(self, block: bytes) -> str:
+        if self.everything or self.asked:
+            return 'fetch = "all"' if self.everything else "a rule asks for ordinary mail"
+        # why: no mail is without all of them; a server that does not find them must not hide one
+        return "" if block.strip() else NOTHING_SAID
 
-    def _may_be_titled(self, lower: bytes) -> bool:
-        """Whether a subject in this block may fit: where it is plain ASCII, folded and squeezed it is a part of all of it."""
-        if not lower.isascii() or b"=?" in lower or b"\x1b" in lower:
-            return True
-        folded = lower.replace(b",,", b'"').replace(b"''", b'"').replace(b"`", b"'")
-        squeezed = folded.translate(None, _SQUEEZED_AWAY)
-        return any(title in squeezed for title in self._ascii_titles)
+    def _known(self, whole: bytes) -> set[int]:
+        """Return where the bytes name a sender that matters."""
+        text = whole.translate(None, _WRITTEN_APART)
+        return _places(text, (hit.start() for hit in self._senders.finditer(text)))
+
+    def _titled(self, whole: bytes) -> set[int]:
+        """Return where a plain subject may fit: folded and squeezed it is a part of all the bytes."""
+        text = whole.replace(b",,", b'"').replace(b"''", b'"').replace(b"`", b"'").translate(None, _SQUEEZED_AWAY)
+        return _places(text, sorted(at for title in self._ascii_titles for at in _each(text, title)))
 
     def _by_sender(self, fields: Fields) -> str:
         sender, _ = read_from(fields)
@@ -95,9 +110,11 @@ class Candidates:
     @cached_property
     def _senders(self) -> re.Pattern[bytes]:
         """What the bytes of every message hold whose sender matters."""
-        domains = {f"@{domain.value.lower()}" for system in self.systems for domain in system.domains}
-        people = {address.lower() for address in self.people}
-        return re.compile("|".join(re.escape(name) for name in sorted(domains | people)).encode() or b"(?!)")
+        names = {f"@{domain.value.lower()}" for system in self.systems for domain in system.domains}
+        names |= {address.lower() for address in self.people}
+        # why the @ before all of them: a pattern that begins with one byte is searched for at once
+        rest = {f"{re.escape(n.rpartition('@')[2])}(?<={re.escape(n)})" for n in names}
+        return re.compile(f"@(?:{'|'.join(sorted(rest))})".encode() if rest else b"(?!)")
 
     @cached_property
     def _ascii_titles(self) -> tuple[bytes, ...]:
@@ -107,3 +124,26 @@ class Candidates:
     def _titles(self) -> tuple[str, ...]:
         """Without one of these no wording's subject fits."""
         return tuple(dict.fromkeys(clause.must for wording in self.wordings for clause in wording.subject))
+
+
+def _hides_text(block: bytes) -> bool:
+    """Whether a block says more than its bytes show: encoded words, another character set."""
+    return not block.isascii() or b"=?" in block or b"\x1b" in block
+
+
+def _each(text: bytes, word: bytes) -> Iterator[int]:
+    at = text.find(word)
+    while at >= 0:
+        yield at
+        at = text.find(word, at + 1)
+
+
+def _places(text: bytes, hits: Iterable[int]) -> set[int]:
+    """Return in which of the blocks that make up a text its ascending hits lie."""
+    found: set[int] = set()
+    place = last = 0
+    for at in hits:
+        place += text.count(_BETWEEN, last, at)
+        last = at
+        found.add(place)
+    return found
