@@ -60,7 +60,7 @@ def test_headers_and_bodies_arrive_byte_for_byte(server):
         assert [h.size for h in headers] == [len(ONE), len(TWO), len(THREE)]
         assert [h.received_at for h in headers] == [WHEN] * 3
         assert headers[0].block == "From: a@amazon.com\r\nSubject: Größe\r\n folded\r\n\r\n".encode()
-        assert headers[0].key.uidvalidity == state.uidvalidity
+        assert session.key(1).uidvalidity == state.uidvalidity
         assert dict(session.bodies([3, 1, 2])) == {1: ONE, 2: TWO, 3: THREE}
         assert session.body(1, 1000) == ONE
         with pytest.raises(Unfetchable):
@@ -85,9 +85,9 @@ def test_a_message_that_is_not_there_is_missing_not_an_error(server):
     with opened(server.port) as session:
         session.examine("INBOX")
         one, two = session.headers([1, 99])
-        assert one.key.uid == 1
+        assert one.uid == 1
         assert isinstance(two, Missing)
-        assert two.key.uid == 99
+        assert two.uid == 99
         assert dict(session.bodies([1, 99])) == {1: ONE, 99: None}
 
 
@@ -111,7 +111,7 @@ def test_two_thousand_messages_are_all_answered():
     messages = [(b"Subject: %d\r\n\r\n" % n, WHEN) for n in range(2001)]
     with MailServer("seller", PASSWORD, messages) as server, opened(server.port) as session:
         session.examine("INBOX")
-        assert [h.key.uid for h in session.headers(range(1, 2001, 2))] == list(range(1, 2001, 2))
+        assert [h.uid for h in session.headers(range(1, 2001, 2))] == list(range(1, 2001, 2))
 
 
 def test_a_wrong_password_is_an_auth_error(server):

@@ -120,7 +120,7 @@ def test_a_message_has_one_row_and_a_cursor_moves(store):
     store.unfetchable(key, "too large", NOW)
     assert store.pending_uids("a", "INBOX", 1) == []
     assert "too large" in store.needs_person(NOW)[0]
-    store.passed_over(key, "abc", NOW)
+    store.passed_over(key.account, key.mailbox, key.uidvalidity, [(key.uid, "abc")], NOW)
     assert store.needs_person(NOW) == []
     store.set_cursor("a", "INBOX", 1, 7, NOW)
     store.set_cursor("a", "INBOX", 2, 1, NOW)
@@ -447,7 +447,7 @@ def test_to_look_at_a_store_makes_and_migrates_nothing(tmp_path):
 def test_what_must_never_be_is_found(path, store, sql, words):
     key = MessageKey(account="a", mailbox="INBOX", uidvalidity=1, uid=7)
     store.commit(ingest(effect("create_task", title="Renew"), effect()), now=NOW)
-    store.passed_over(key, "abc", NOW)
+    store.passed_over(key.account, key.mailbox, key.uidvalidity, [(key.uid, "abc")], NOW)
     store.set_cursor("a", "INBOX", 1, 7, NOW)
     assert store.broken() == store.damage() == []
     store._run("PRAGMA foreign_keys=OFF")

@@ -6,16 +6,15 @@ May not live here: which message is a candidate, what is remembered, any command
 
 from __future__ import annotations
 
-import contextlib
 import imaplib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from mailrules.errors import ConfigError, TemporaryError
 from mailrules.sources.faults import absent, passing, words_of
 from mailrules.sources.imap_connection import Connection
-from mailrules.sources.imap_fetch import answers, instant, plain_literals
+from mailrules.sources.imap_fetch import answers, came, plain_literals
 from mailrules.sources.imap_types import (
     UNKNOWN_UIDNEXT,
     Header,
@@ -35,6 +34,8 @@ __all__ = ["Header", "ImapSession", "ImapSettings", "MailboxState", "Missing", "
 
 HEADERS = "BODY.PEEK[HEADER.FIELDS (FROM SUBJECT MESSAGE-ID CONTENT-TYPE)]"
 """What decides whether a message is a candidate, and what it was; the answer repeats every name for every message."""
+HEADERS_GIVEN = HEADERS.replace(".PEEK", "").encode()
+HEADER_ITEMS = f"(UID RFC822.SIZE INTERNALDATE {HEADERS})"
 HEADER_BATCH = 1_000
 STATUS_WORTH = 20_000
 """A status may take as long as so many bytes: some servers count all messages for it."""
@@ -115,28 +116,18 @@ class ImapSession(Connection):
 
     def arrivals(self, uids: Sequence[int]) -> list[datetime]:
         """Return when messages came, of those that the server tells."""
-        from mailrules.sources.imap_client import parse_to_datetime
-
-        def came(_: int, item: dict[bytes, Any]) -> datetime | None:
-            try:
-                found: datetime = parse_to_datetime(item[b"INTERNALDATE"], normalise=False)
-                return found.astimezone(UTC)
-            except (KeyError, ValueError, OverflowError, TypeError):
-                return None
-
-        return list(self._gather(list(uids), "(UID INTERNALDATE)", came).values())
+        found = self._gather(list(uids), "(UID INTERNALDATE)", lambda _, item: came(item.get(b"INTERNALDATE")))
+        return list(found.values())
 
     def headers(self, uids: Iterable[int]) -> Iterator[Header | Missing]:
         """Yield one answer for every UID asked for, ascending."""
-        asked = sorted(set(uids))
+        asked, self._sizes = sorted(set(uids)), {}
         for start in range(0, len(asked), HEADER_BATCH):
             batch = asked[start : start + HEADER_BATCH]
-            got = self._gather(batch, f"(UID RFC822.SIZE INTERNALDATE {HEADERS})", self._header)
+            got = self._gather(batch, HEADER_ITEMS, _header)
+            self._sizes.update((uid, header.size) for uid, header in got.items() if header.size is not None)
             for uid in batch:
-                header = got.get(uid)
-                if header is not None and header.size is not None:
-                    self._sizes[uid] = header.size
-                yield header or Missing(key=self._key(uid))
+                yield got.get(uid) or Missing(uid)
 
     def bodies(self, uids: Iterable[int]) -> Iterator[tuple[int, bytes | None]]:
         """Yield each message's bytes, ascending; None where the server did not give them (whole)."""
@@ -189,22 +180,6 @@ class ImapSession(Connection):
 
         return bool(self._gather([uid], f"(UID BODY.PEEK[]<{length}.1>)", more).get(uid))
 
-    def _header(self, uid: int, item: dict[bytes, Any]) -> Header | None:
-        block = next((v for k, v in item.items() if k.startswith(b"BODY[HEADER")), None)
-        if not isinstance(block, bytes) or not block:
-            return None
-        size, date = item.get(b"RFC822.SIZE"), item.get(b"INTERNALDATE")
-        received = instant(date)
-        if received is None and isinstance(date, bytes):
-            from mailrules.sources.imap_client import parse_to_datetime
-
-            with contextlib.suppress(ValueError, OverflowError):
-                received = parse_to_datetime(date, normalise=False)
-        return Header(
-            key=self._key(uid), size=size if isinstance(size, int) else None,
-            received_at=received.astimezone(UTC) if received else None, block=block,
-        )  # fmt: skip
-
     def _gather(self, batch: list[int], items: str, read: Callable[[int, dict[bytes, Any]], Any]) -> dict[int, Any]:
         """Fetch a batch and keep what is complete and was asked for; where the server says NO, ask for each alone."""
         got: dict[int, Any] = {}
@@ -251,9 +226,22 @@ class ImapSession(Connection):
                     found.append((uid, item))
         return found
 
-    def _key(self, uid: int) -> MessageKey:
+    @property
+    def place(self) -> tuple[str, str, int]:
+        """The account, the examined mailbox and its UIDVALIDITY."""
+        return self._settings.account, self._mailbox, self._state.uidvalidity
+
+    def key(self, uid: int) -> MessageKey:
+        """Return where a message of the examined mailbox lies."""
         from mailrules.mail.message import MessageKey
 
-        return MessageKey(
-            account=self._settings.account, mailbox=self._mailbox, uidvalidity=self._state.uidvalidity, uid=uid
-        )
+        account, mailbox, uidvalidity = self.place
+        return MessageKey(account=account, mailbox=mailbox, uidvalidity=uidvalidity, uid=uid)
+
+
+def _header(uid: int, item: dict[bytes, Any]) -> Header | None:
+    block = item.get(HEADERS_GIVEN) or next((v for k, v in item.items() if k.startswith(b"BODY[HEADER")), None)
+    if not isinstance(block, bytes) or not block:
+        return None
+    size, date = item.get(b"RFC822.SIZE"), item.get(b"INTERNALDATE")
+    return Header(uid, size if isinstance(size, int) else None, date if isinstance(date, bytes) else None, block)

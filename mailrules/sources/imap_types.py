@@ -8,13 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from mailrules.errors import TemporaryError
 from mailrules.sources.providers import PLAIN, Provider
-
-if TYPE_CHECKING:
-    from mailrules.mail.message import MessageKey
 
 SET_CHARACTERS = 4_000  # Dovecot refuses a line of 84 KB, others of 8 KB (RFC 7162 section 4 asks for 8,192)
 UNKNOWN_UIDNEXT = 2**32  # above every UID: a server that does not say UIDNEXT must be searched
@@ -58,19 +55,28 @@ class MailboxState(NamedTuple):
 class Header(NamedTuple):
     """The header fields that decide whether a message is a candidate, as bytes.
 
-    `size` and `received_at` are None where the server does not tell them: neither is a reason to leave a message unread.
+    `size` and `arrived` (INTERNALDATE as it is written) are None where the server does not tell them: neither is a reason to
+    leave a message unread.
     """
 
-    key: MessageKey
+    uid: int
     size: int | None
-    received_at: datetime | None
+    arrived: bytes | None
     block: bytes
+
+    @property
+    def received_at(self) -> datetime | None:
+        """When the message came, in UTC; None where the server does not tell, or nobody understands it."""
+        # why here: most messages are passed over, and nobody asks when they came
+        from mailrules.sources.imap_fetch import came
+
+        return came(self.arrived)
 
 
 class Missing(NamedTuple):
     """A message that was asked for and not (wholly) answered: it stays pending, it is not gone."""
 
-    key: MessageKey
+    uid: int
 
 
 class Unfetchable(TemporaryError):

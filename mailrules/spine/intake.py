@@ -7,7 +7,7 @@ May not live here: performing, reading the clock by itself, decisions about mail
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cached_property
@@ -114,52 +114,44 @@ class Intake:
         candidates: Candidates | None = None
         async with reached(self.config, self.store, account, self.clock) as session:
             async for visit in boxes.visits(account, session):
-                left = report.seen + len(visit.uids)
+                left, read = report.seen + len(visit.uids), visit.low
                 for some in _chunks(visit.uids, HEADERS_AT_ONCE):
                     self.progress(account.name, report.seen, left)
                     headers = await away(_all_of, session.headers, some)
                     candidates = candidates or candidates_of(self.config, account, self.rules)
-                    await self._take(account, session, candidates, headers, report)
-                    with self.store.transaction():  # why last: what was begun is asked for again
-                        boxes.read_to(account, visit, max(some))
-                if visit.ended > max(visit.uids, default=visit.low):
+                    wanted = _wanted(candidates, headers)
                     with self.store.transaction():
-                        boxes.read_to(account, visit, visit.ended)
+                        if (
+                            read > visit.low
+                        ):  # why only now: so it costs no commit of its own, and each message has its row
+                            boxes.read_to(account, visit, read)
+                        self._pass_over(session, headers, wanted)
+                    report.seen += sum(isinstance(header, Header) for header in headers)
+                    report.candidates += len(wanted)
+                    for uids in self._batches(wanted):
+                        await self._bodies(account, session, {uid: wanted[uid] for uid in uids}, report)
+                    read = max(some)
+                read = max(read, visit.ended)
+                if read > visit.low:  # why last: what was begun is asked for again
+                    with self.store.transaction():
+                        boxes.read_to(account, visit, read)
                 self.seen.append(
                     Seen(account=account.name, mailbox=visit.mailbox, uidvalidity=visit.uidvalidity, uid=visit.reached)
                 )
 
-    async def _take(
-        self, account: Account, session: ImapSession, candidates: Candidates, headers: list[Header | Missing],
-        report: Report,
-    ) -> None:  # fmt: skip
-        """Decide from header fields alone, fetch the bodies of candidates in small batches, commit each batch.
+    def _pass_over(self, session: ImapSession, headers: Iterable[Header | Missing], wanted: Collection[int]) -> None:
+        """Write down what is passed over, with the digest of its header fields, and what the server did not give.
 
-        What was passed over, with the digest of its header fields, and what the server did not give is committed first: a
-        poll that is stopped in the middle need not ask for all the header fields again.
+        It is committed before bodies are fetched: a poll that is stopped then need not ask for all the header fields again.
         """
-        passed: list[tuple[MessageKey, str]] = []
-        wanted: dict[int, tuple[Header, str]] = {}
-        missing: list[MessageKey] = []
+        now = self.clock().isoformat()
+        passed = []
         for header in headers:
             if not isinstance(header, Header):
-                missing.append(header.key)
-                continue
-            report.seen += 1
-            reason = candidates.reason(header.block)
-            if reason is None:
-                passed.append((header.key, hashlib.sha256(header.block).hexdigest()))
-            else:
-                wanted[header.key.uid] = (header, reason)
-        report.candidates += len(wanted)
-        if passed or missing:
-            now = self.clock().isoformat()
-            with self.store.transaction():
-                self.store.passed_over_many(passed, now)
-                for key in missing:
-                    self.store.pending(key, "the server did not give its header fields", now)
-        for uids in self._batches(wanted):
-            await self._bodies(account, session, {uid: wanted[uid] for uid in uids}, report)
+                self.store.pending(session.key(header.uid), "the server did not give its header fields", now)
+            elif header.uid not in wanted:
+                passed.append((header.uid, hashlib.sha256(header.block).hexdigest()))
+        self.store.passed_over(*session.place, passed, now)
 
     def _batches(self, wanted: Mapping[int, tuple[Header, str]]) -> Iterator[list[int]]:
         """Yield the messages in turns that fit into memory."""
@@ -190,17 +182,17 @@ class Intake:
                 for uid, (header, _) in wanted.items():
                     if uid not in small:
                         why = f"{header.size} bytes are more than max_message_mb allows"
-                        self.store.unfetchable(header.key, why, now)
+                        self.store.unfetchable(session.key(uid), why, now)
                     elif uid not in bodies:
-                        self.store.pending(header.key, "the server did not give its text", now)
+                        self.store.pending(session.key(uid), "the server did not give its text", now)
         documents = []
         for uid, content in bodies.items():
-            header, reason = wanted[uid]
+            (header, reason), key = wanted[uid], session.key(uid)
             raw = RawMessage(
-                source=f"{account.name}:{header.key.mailbox}", content=content, received_at=header.received_at or self.clock(),
-                account=account.name, key=header.key,
+                source=f"{account.name}:{key.mailbox}", content=content, received_at=header.received_at or self.clock(),
+                account=account.name, key=key,
             )  # fmt: skip
-            documents.append((raw, header.key, reason))
+            documents.append((raw, key, reason))
         if not documents:
             return
         place = documents[0][1]
@@ -332,6 +324,13 @@ class Intake:
         self._keys.update(new)
         self.events.extend(ingest.events)
         return self.store.commit(ingest, now=now.isoformat(), reason=reason)
+
+
+def _wanted(candidates: Candidates, headers: Iterable[Header | Missing]) -> dict[int, tuple[Header, str]]:
+    """Return the candidates by their UIDs, each with the reason: decided from header fields alone."""
+    told = [header for header in headers if isinstance(header, Header)]
+    reasons = candidates.among([header.block for header in told])
+    return {told[place].uid: (told[place], reason) for place, reason in reasons.items()}
 
 
 def _all_of(ask: Callable[[Sequence[int]], Iterator[T]], uids: Sequence[int]) -> list[T]:

@@ -118,13 +118,12 @@ class Store(Care, Senders):
         """Return all stored messages without their bytes, in the order they were taken in."""
         return [message_of(row) for row in self._rows("SELECT *, NULL AS content FROM messages ORDER BY id")]
 
-    def passed_over(self, key: MessageKey, header_digest: str, now: str) -> None:
-        """Write down that a message is not for us."""
-        self.passed_over_many([(key, header_digest)], now)
-
-    def passed_over_many(self, rows: Iterable[tuple[MessageKey, str]], now: str) -> None:
-        """Write down that messages are not for us, each with the digest of its header fields."""
-        self._many(_PLACE, [(*_place(key), "passed over", digest, "", 0, now) for key, digest in rows])
+    def passed_over(
+        self, account: str, mailbox: str, uidvalidity: int, passed: Iterable[tuple[int, str]], now: str
+    ) -> None:
+        """Write down that messages of a mailbox are not for us, each by its UID with the digest of its header fields."""
+        rows = ((account, mailbox, uidvalidity, uid, "passed over", digest, "", 0, now) for uid, digest in passed)
+        self._many(_PLACE, rows)
 
     def unfetchable(self, key: MessageKey, reason: str, now: str) -> None:
         """Write down that a message cannot be had, and why; a person must look."""
