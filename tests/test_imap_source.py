@@ -72,12 +72,12 @@ def test_only_what_is_above_the_low_mark_is_listed(server):
     server.add(TWO, WHEN)
     with opened(server.port) as session:
         session.examine("INBOX")
-        assert session.uids(0) == [1, 2]
-        assert session.uids(1) == [2]
-        assert session.uids(2) == []  # `3:*` names message 2, by the RFC
+        assert list(session.uids(0)) == [1, 2]
+        assert list(session.uids(1)) == [2]
+        assert list(session.uids(2)) == []  # `3:*` names message 2, by the RFC
         server.add(THREE, WHEN)
         session.examine("INBOX")
-        assert session.uids(2) == [3]
+        assert list(session.uids(2)) == [3]
 
 
 def test_a_message_that_is_not_there_is_missing_not_an_error(server):
@@ -89,6 +89,34 @@ def test_a_message_that_is_not_there_is_missing_not_an_error(server):
         assert isinstance(two, Missing)
         assert two.uid == 99
         assert dict(session.bodies([1, 99])) == {1: ONE, 99: None}
+
+
+def test_what_was_asked_ahead_is_read_as_if_it_were_asked_then(server):
+    for content in (ONE, TWO, THREE):
+        server.add(content, WHEN)
+    with opened(server.port) as session:
+        session.examine("INBOX")
+        plainly = list(session.headers([1, 2, 3]))
+        session.ask_ahead([1, 2])
+        assert list(session.headers([1, 2])) == plainly[:2]
+        session.ask_ahead([3])
+        assert dict(session.bodies([1, 2])) == {1: ONE, 2: TWO}  # something else is asked: what came is read over
+        assert list(session.headers([3])) == plainly[2:]
+        session.ask_ahead([])
+        assert list(session.headers([1])) == plainly[:1]
+
+
+def test_what_was_asked_ahead_and_refused_is_asked_one_by_one():
+    def fetch(asked: bytes) -> bytes:
+        if len(numbers(asked)) > 1:
+            return b"@ NO Some messages could not be fetched\r\n"
+        told = TOLD.replace(b"UID 1", b"UID %d" % numbers(asked)[0])
+        return b"* 1 FETCH (" + told + b" %s {%d}\r\n%s)\r\n" % (FIELDS, len(BLOCK), BLOCK)
+
+    with scripted(lying(fetch)) as port, opened(port) as session:
+        session.examine("INBOX")
+        session.ask_ahead([1, 2])
+        assert [header.uid for header in session.headers([1, 2])] == [1, 2]
 
 
 def test_no_flag_is_changed_by_reading(server):
@@ -294,14 +322,16 @@ def test_a_broken_fetch_is_temporary(name):
         list(session.bodies([1]))
 
 
-@pytest.mark.parametrize("search", [b"* SEARCH 1 2\r\n* SEARCH 3\r\n", b"* SEARCH 1 (odd)\r\n"])
+@pytest.mark.parametrize(
+    "search", [b"* SEARCH 1 2\r\n* SEARCH 3\r\n", b"* SEARCH 3 1 2 2 9223372036854775808\r\n", b"* SEARCH 1 (odd)\r\n"]
+)
 def test_an_unusual_search_answer_is_understood(search):
     def fetch(_: bytes) -> bytes:
         return b"".join(b"* %d FETCH (UID %d)\r\n" % (n, n) for n in (1, 2, 3))
 
     with scripted(lying(fetch, search)) as port, opened(port) as session:
         session.examine("INBOX")
-        assert session.uids(0) == [1, 2, 3]
+        assert list(session.uids(0)) == [1, 2, 3]
 
 
 def test_sets_are_compressed_ascending_and_short():

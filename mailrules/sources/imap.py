@@ -7,6 +7,7 @@ May not live here: which message is a candidate, what is remembered, any command
 from __future__ import annotations
 
 import imaplib
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
@@ -22,10 +23,12 @@ from mailrules.sources.imap_types import (
     MailboxState,
     Missing,
     Unfetchable,
+    ascending,
     members,
     ranges,
     windows,
 )
+from mailrules.sources.imap_wire import LARGEST
 
 if TYPE_CHECKING:
     from mailrules.mail.message import MessageKey
@@ -86,17 +89,18 @@ class ImapSession(Connection):
             self._state = self._read_state(found, b"EXISTS")
         return self._state
 
-    def uids(self, low: int) -> list[int]:
+    def uids(self, low: int) -> Sequence[int]:
         """Return every UID above `low` in the examined mailbox, ascending."""
-        found: set[int] = set()
+        found = array("Q")
         for window in windows(low + 1, self._state):
             with self._doing(f"listing {self._mailbox}"):
                 try:
                     lines = self._open().uid_command("SEARCH", "UID", window)
-                    found.update(int(word) for line in lines for word in line.split())
+                    told = [int(word) for line in lines for word in line.split()]
                 except (ValueError, AttributeError):  # an unusual SEARCH line (iCloud): ask in another way
-                    found.update(uid for uid, _ in self._fetch(window, "(UID)"))
-        return sorted(uid for uid in found if uid > low)  # `n:*` names the last message even below n
+                    told = [uid for uid, _ in self._fetch(window, "(UID)")]
+                found.extend(uid for uid in told if low < uid < LARGEST)  # `n:*` names the last message even below n
+        return ascending(found)
 
     def before(self, day: date) -> list[int]:
         """Return the messages of the examined mailbox that came before a day, as its server counts days; [] if in doubt."""
@@ -128,6 +132,13 @@ class ImapSession(Connection):
             self._sizes.update((uid, header.size) for uid, header in got.items() if header.size is not None)
             for uid in batch:
                 yield got.get(uid) or Missing(uid)
+
+    def ask_ahead(self, uids: Iterable[int]) -> None:
+        """Let the server begin to answer what `headers` is asked next: it works while we do. It is read before anything else."""
+        batch = sorted(set(uids))[:HEADER_BATCH]
+        if batch:
+            with self._doing(f"fetching from {self._mailbox}"):
+                self._open().ask("FETCH", ranges(batch, self._settings.provider.set_characters)[0], HEADER_ITEMS)
 
     def bodies(self, uids: Iterable[int]) -> Iterator[tuple[int, bytes | None]]:
         """Yield each message's bytes, ascending; None where the server did not give them (whole)."""

@@ -6,8 +6,11 @@ May not live here: any talking to a server.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import islice
+from operator import ge
 from typing import NamedTuple
 
 from mailrules.errors import TemporaryError
@@ -85,6 +88,14 @@ class Unfetchable(TemporaryError):
     def __init__(self, reason: str) -> None:
         super().__init__(reason, help="see `max_message_mb`")
         self.reason = reason
+
+
+def ascending(uids: Iterable[int]) -> array[int]:
+    """Return UIDs in order, each once, in no more memory than the numbers take: a mailbox may hold a million."""
+    found = array("Q", uids)
+    if any(map(ge, found, islice(found, 1, None))):
+        return array("Q", sorted(set(found)))
+    return found
 
 
 def ranges(uids: Iterable[int], longest: int = SET_CHARACTERS) -> list[str]:

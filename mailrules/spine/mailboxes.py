@@ -8,14 +8,15 @@ May not live here: what a message says, reading the clock by itself, commands of
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import chain
 from typing import NamedTuple
 
 from mailrules.config import Account
 from mailrules.sources.imap import ImapSession, MailboxState
-from mailrules.sources.imap_types import UNKNOWN_UIDNEXT, members, ranges
+from mailrules.sources.imap_types import UNKNOWN_UIDNEXT, ascending, members, ranges
 from mailrules.spine.pool import away
 from mailrules.store import Store
 
@@ -44,7 +45,7 @@ class Visit(NamedTuple):
     mailbox: str
     uidvalidity: int
     low: int
-    uids: tuple[int, ...]
+    uids: Sequence[int]
     reached: int
     ended: int
 
@@ -106,26 +107,26 @@ class Mailboxes:
         state = await away(session.examine, mailbox)
         low = self._low(account, mailbox, state)
         bound = self.bounds[account.name, mailbox] if self.bounds is not None else None
-        uids: list[int] = []
+        uids: Sequence[int] = ()
         ended = low
         if (
             bound is None or bound.uidvalidity == state.uidvalidity
         ):  # why: in a renumbered mailbox a bound means nothing
             again = self.store.pending_uids(account.name, mailbox, state.uidvalidity)
             before = await self._before(account, mailbox, state, session)
-            new = await away(session.uids, low) if state.uidnext > low + 1 else []
-            ended = max([low, *(uid for uid in new if uid < state.uidnext)]) if bound is None else low
+            new = await away(session.uids, low) if state.uidnext > low + 1 else ()
+            ended = max((uid for uid in new if uid < state.uidnext), default=low) if bound is None else low
             done = self.store.done_above(account.name, mailbox, state.uidvalidity, low) if new else frozenset[int]()
-            new = [uid for uid in new if uid not in before and uid not in done]
+            new = ascending(uid for uid in new if uid not in before and uid not in done)
+            found: Sequence[int] = ()
             if bound is None and self._whole_is_due(account, mailbox, state, len(new)):
                 found = await self._overlooked(account, mailbox, state, session)
-                new += [uid for uid in found if uid not in before]
             last = state.uidnext - 1 if bound is None else bound.uid
-            uids = sorted(uid for uid in {*again, *new} if uid <= last)
-        reached = bound.uid if bound else max([low, *uids])
-        return Visit(
-            mailbox=mailbox, uidvalidity=state.uidvalidity, low=low, uids=tuple(uids), reached=reached, ended=ended
-        )
+            uids = ascending(
+                uid for uid in chain(again, new, (uid for uid in found if uid not in before)) if uid <= last
+            )
+        reached = bound.uid if bound else max([low, *uids[-1:]])
+        return Visit(mailbox=mailbox, uidvalidity=state.uidvalidity, low=low, uids=uids, reached=reached, ended=ended)
 
     async def _before(
         self, account: Account, mailbox: str, state: MailboxState, session: ImapSession
