@@ -19,6 +19,8 @@ from mailrules.errors import ConfigError, MailrulesError, StoreError, TemporaryE
 SCHEMA = 6
 """Number of steps in migrations.py, kept as PRAGMA user_version: an up-to-date file needs no sqlite-utils."""
 BUSY_SECONDS = 10.0
+LOG_PAGES = 4_000
+"""So long (16 MB) the log beside the file becomes before it is taken over: each time waits for the disk thrice. Closing does it, too."""
 
 
 def explained(error: sqlite3.Error, path: Path | None) -> MailrulesError | None:
@@ -246,6 +248,7 @@ def _settings(connection: sqlite3.Connection) -> None:
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
+    connection.execute(f"PRAGMA wal_autocheckpoint={LOG_PAGES}")
     connection.execute("PRAGMA foreign_keys=ON")
 
 
