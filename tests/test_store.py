@@ -18,7 +18,8 @@ from mailrules.errors import ConfigError, MailrulesError, StoreError, TemporaryE
 from mailrules.ledger import Authorization, Ledger, Obligation, link, observe, snooze
 from mailrules.mail.message import MessageKey
 from mailrules.pipeline import Ingest, changes
-from mailrules.store import Store
+from mailrules.store import Store, database
+from mailrules.store.migrations import migrate
 from tests.ledger_sights import only, seen, sight, status, token_error, told
 
 NOW = "2026-03-01T00:00:00+00:00"
@@ -171,6 +172,28 @@ def test_a_locked_store_is_a_temporary_error(path, store):
             other.set_cursor("a", "INBOX", 1, 1, NOW)
 
 
+def test_a_new_store_is_what_all_steps_together_come_to(tmp_path):
+    """The file is written anew with MAILRULES_GOLDEN=write after a step was added."""
+    stepwise = sqlite3.connect(":memory:", isolation_level=None)
+    migrate(stepwise)
+    made = stepwise.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid").fetchall()
+    steps = stepwise.execute("SELECT name FROM _sqlite_migrations ORDER BY id").fetchall()
+    taken = [
+        f"INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('mailrules', '{name}', 'made new')"
+        for (name,) in steps
+    ]
+    text = ";\n\n".join([sql for (sql,) in made] + taken) + "\n"
+    file = Path(database.__file__).with_name("schema.sql")
+    if os.environ.get("MAILRULES_GOLDEN") == "write":
+        file.write_text(text, encoding="utf-8")
+    assert file.read_text("utf-8") == text
+    assert len(steps) == database.SCHEMA
+    with Store.open(tmp_path / "new.db", now=NOW) as store:
+        laid_out = store._rows("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid")
+        assert [tuple(row) for row in laid_out] == made
+        assert len(store.own_id()) == 32
+
+
 def schema_1(path):
     """Make the store that the first released step made, with what a year of use had put into it."""
     connection = sqlite3.connect(path)
@@ -309,7 +332,8 @@ import resource, sys
 from pathlib import Path
 from mailrules.errors import MailrulesError
 from mailrules.mail.message import MessageKey
-from mailrules.store import Store
+from mailrules.store import Store, database
+from mailrules.store.migrations import migrate
 now = "2026-03-01T00:00:00+00:00"
 limit = int(sys.argv[2])
 if limit:

@@ -26,6 +26,7 @@ from mailrules.store import Claim, Store
 from mailrules.world import AccountFacts
 
 if TYPE_CHECKING:
+    from mailrules.actions import Services
     from mailrules.ledger import Ledger, Observed
 
 _EXPIRES = re.compile(r"^expires: ([0-9]{4}-[0-9]{2}-[0-9]{2})\s*$", re.MULTILINE)
@@ -36,15 +37,17 @@ def drain(
     config: Config, store: Store, clock: Clock, only: Collection[str] | None = None
 ) -> list[tuple[str, str, str]]:
     """Perform what is due; a crash in between is seen by the next poll. `only` are keys: nothing else is touched then."""
-    from mailrules.actions import Services, backoff, perform
-
-    services = Services(
-        smtp=smtp_settings(config), chats=chat_urls(config), content=store.content, places=store.places,
-        sessions=partial(changing, config, store, clock), own_id=store.own_id(), sender=config.smtp.sender if config.smtp else "", language=lambda name: _language(config, name),
-    )  # fmt: skip
     performed: list[tuple[str, str, str]] = []
     store.abandoned()
+    services: Services | None = None
     while claims := _claimed(config, store, clock(), only):
+        # why here: most polls have nothing to perform
+        from mailrules.actions import Services, backoff, perform
+
+        services = services or Services(
+            smtp=smtp_settings(config), chats=chat_urls(config), content=store.content, places=store.places,
+            sessions=partial(changing, config, store, clock), own_id=store.own_id(), sender=config.smtp.sender if config.smtp else "", language=lambda name: _language(config, name),
+        )  # fmt: skip
         for group in _grouped(claims):
             notify(
                 "WATCHDOG=1"

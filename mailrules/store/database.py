@@ -6,6 +6,7 @@ In: a path. Out: Connection, the base of Store. May not live here: what the tabl
 from __future__ import annotations
 
 import os
+import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -17,7 +18,7 @@ from urllib.parse import quote
 from mailrules.errors import ConfigError, MailrulesError, StoreError, TemporaryError
 
 SCHEMA = 6
-"""Number of steps in migrations.py, kept as PRAGMA user_version: an up-to-date file needs no sqlite-utils."""
+"""Number of steps in migrations.py, kept as PRAGMA user_version. Only an older file needs them, and sqlite-utils."""
 BUSY_SECONDS = 10.0
 LOG_PAGES = 4_000
 """So long (16 MB) the log beside the file becomes before it is taken over: each time waits for the disk thrice. Closing does it, too."""
@@ -285,18 +286,29 @@ def _bring_up_to_date(connection: sqlite3.Connection, path: Path | None, now: st
         raise StoreError(f"{path} is a database of another program", help="name another file as `store`")
     if version and path is not None:
         _copy(connection, path.with_name(f"{path.name}.schema{version}-{now[:10]}.bak"))
-    from mailrules.store.migrations import migrate
-
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if _version(connection, path) < SCHEMA:
+        version = _version(connection, path)
+        if not version:
+            _lay_out(connection)
+        elif version < SCHEMA:
+            from mailrules.store.migrations import migrate
+
             migrate(connection)
+        if version < SCHEMA:
             connection.execute(f"PRAGMA user_version={SCHEMA}")
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _lay_out(connection: sqlite3.Connection) -> None:
+    """Make all tables as they stand today, in the caller's transaction."""
+    for statement in Path(__file__).with_name("schema.sql").read_text("utf-8").split(";\n\n"):
+        connection.execute(statement)
+    connection.execute("INSERT INTO meta VALUES ('own_id', ?, '')", (secrets.token_hex(16),))
 
 
 def _copy(connection: sqlite3.Connection, target: Path) -> None:

@@ -1,7 +1,8 @@
-"""The schema and how it came to be: numbered steps that only go forward.
+"""How the schema came to be: numbered steps that only go forward, for stores that are older. As it stands: schema.sql.
 
 In: an open sqlite3 connection inside a transaction. Out: the same with the newest schema.
-May not live here: queries. A step that was ever released is never edited; it is corrected by the next one.
+May not live here: queries. A step that was ever released is never edited; it is corrected by the next one. A test holds
+that all steps together come to what a new store is made of.
 """
 
 from __future__ import annotations
