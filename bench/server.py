@@ -28,8 +28,8 @@ def program() -> str | None:
 
 
 @contextlib.contextmanager
-def dovecot(maildirs: Mapping[str, Path], *, sessions: int = 400) -> Iterator[int]:
-    """Serve each user's Maildir; all have one password."""
+def dovecot(maildirs: Mapping[str, Path], *, sessions: int = 400, index: Path | None = None) -> Iterator[int]:
+    """Serve each user's Maildir; all have one password. What it remembers of the mail lies in `index`, by user."""
     folder = Path(tempfile.mkdtemp(prefix="dcb-"))
     folder.chmod(0o755)
     with socket.socket() as sock:
@@ -37,15 +37,16 @@ def dovecot(maildirs: Mapping[str, Path], *, sessions: int = 400) -> Iterator[in
         port = int(sock.getsockname()[1])
     root = os.geteuid() == 0
     owner = pwd.getpwnam("mail") if root else pwd.getpwuid(os.getuid())
+    index = index or folder / "index"
     users = folder / "users"
     users.write_text("".join(
-        f"{user}:{{PLAIN}}{PASSWORD}:{owner.pw_uid}:{owner.pw_gid}::{path}::userdb_mail=maildir:{path}:INDEX={folder}/index/{user}\n"
+        f"{user}:{{PLAIN}}{PASSWORD}:{owner.pw_uid}:{owner.pw_gid}::{path}::userdb_mail=maildir:{path}:INDEX={index}/{user}\n"
         for user, path in maildirs.items()
     ))  # fmt: skip
     users.chmod(0o644)
-    (folder / "index").mkdir()
+    index.mkdir()
     if root:
-        os.chown(folder / "index", owner.pw_uid, owner.pw_gid)
+        os.chown(index, owner.pw_uid, owner.pw_gid)
         for path in maildirs.values():
             for here in (path, *path.iterdir()):
                 os.chown(here, owner.pw_uid, owner.pw_gid)
