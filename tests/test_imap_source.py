@@ -12,6 +12,7 @@ from mailrules.demo.imap_server import MailServer
 from mailrules.errors import AuthError, ConfigError, TemporaryError
 from mailrules.sources.imap import ImapSession, ImapSettings, Missing, Unfetchable
 from mailrules.sources.imap_types import MailboxState, members, ranges, windows
+from mailrules.spine.intake import fetched_of
 from tests.servers import PASSWORD, Dovecot, dovecot_available, free_port, lying, scripted
 
 WHEN = datetime(2024, 3, 11, 9, 30, tzinfo=UTC)
@@ -104,6 +105,20 @@ def test_what_was_asked_ahead_is_read_as_if_it_were_asked_then(server):
         assert list(session.headers([3])) == plainly[2:]
         session.ask_ahead([])
         assert list(session.headers([1])) == plainly[:1]
+
+
+def test_what_came_is_taken_in_although_nothing_more_may_be_asked(server):
+    content = b"Subject: long\r\n\r\n" + b"x" * 5_000
+    server.add(content, WHEN)
+    server.add(TWO, WHEN)
+    with opened(server.port) as session:
+        session.examine("INBOX")
+        spent = session.received
+    with opened(server.port, budget=spent + 1_000) as session:
+        session.examine("INBOX")
+        assert fetched_of(session, [1], [2]) == [(1, content)]
+        with pytest.raises(TemporaryError, match="limit is used up"):
+            list(session.headers([2]))
 
 
 def test_what_was_asked_ahead_and_refused_is_asked_one_by_one():

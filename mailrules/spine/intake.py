@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cached_property
@@ -121,9 +122,8 @@ class Intake:
                     candidates = candidates or candidates_of(self.config, account, self.rules)
                     wanted = _wanted(candidates, headers)
                     with self.store.transaction():
-                        if (
-                            read > visit.low
-                        ):  # why only now: so it costs no commit of its own, and each message has its row
+                        # why only now: it costs no commit of its own, and until then each message is known by its row
+                        if read > visit.low:
                             boxes.read_to(account, visit, read)
                         self._pass_over(session, headers, wanted)
                     report.seen += sum(isinstance(header, Header) for header in headers)
@@ -181,7 +181,7 @@ class Intake:
 
         now = self.clock().isoformat()
         small = [uid for uid, (header, _) in wanted.items() if (header.size or 0) <= self.config.max_message]
-        fetched = await away(_fetched, session, small, ahead)
+        fetched = await away(fetched_of, session, small, ahead)
         bodies = {uid: content for uid, content in fetched if content is not None}
         if len(bodies) < len(wanted):
             with self.store.transaction():
@@ -339,9 +339,11 @@ def _wanted(candidates: Candidates, headers: Iterable[Header | Missing]) -> dict
     return {told[place].uid: (told[place], reason) for place, reason in reasons.items()}
 
 
-def _fetched(session: ImapSession, uids: Sequence[int], ahead: Sequence[int]) -> list[tuple[int, bytes | None]]:
+def fetched_of(session: ImapSession, uids: Sequence[int], ahead: Sequence[int]) -> list[tuple[int, bytes | None]]:
+    """Return the bodies of messages, and let the server begin with the header fields of those that are looked at next."""
     bodies = list(session.bodies(uids))
-    session.ask_ahead(ahead)
+    with suppress(MailrulesError):  # why: what came is taken in first; what is wrong shows when the answer is read
+        session.ask_ahead(ahead)
     return bodies
 
 
