@@ -12,7 +12,6 @@ from mailrules.demo.imap_server import MailServer
 from mailrules.errors import AuthError, ConfigError, TemporaryError
 from mailrules.sources.imap import ImapSession, ImapSettings, Missing, Unfetchable
 from mailrules.sources.imap_types import MailboxState, members, ranges, windows
-from mailrules.spine.intake import fetched_of
 from tests.servers import PASSWORD, Dovecot, dovecot_available, free_port, lying, scripted
 
 WHEN = datetime(2024, 3, 11, 9, 30, tzinfo=UTC)
@@ -90,48 +89,6 @@ def test_a_message_that_is_not_there_is_missing_not_an_error(server):
         assert isinstance(two, Missing)
         assert two.uid == 99
         assert dict(session.bodies([1, 99])) == {1: ONE, 99: None}
-
-
-def test_what_was_asked_ahead_is_read_as_if_it_were_asked_then(server):
-    for content in (ONE, TWO, THREE):
-        server.add(content, WHEN)
-    with opened(server.port) as session:
-        session.examine("INBOX")
-        plainly = list(session.headers([1, 2, 3]))
-        session.ask_ahead([1, 2])
-        assert list(session.headers([1, 2])) == plainly[:2]
-        session.ask_ahead([3])
-        assert dict(session.bodies([1, 2])) == {1: ONE, 2: TWO}  # something else is asked: what came is read over
-        assert list(session.headers([3])) == plainly[2:]
-        session.ask_ahead([])
-        assert list(session.headers([1])) == plainly[:1]
-
-
-def test_what_came_is_taken_in_although_nothing_more_may_be_asked(server):
-    content = b"Subject: long\r\n\r\n" + b"x" * 5_000
-    server.add(content, WHEN)
-    server.add(TWO, WHEN)
-    with opened(server.port) as session:
-        session.examine("INBOX")
-        spent = session.received
-    with opened(server.port, budget=spent + 1_000) as session:
-        session.examine("INBOX")
-        assert fetched_of(session, [1], [2]) == [(1, content)]
-        with pytest.raises(TemporaryError, match="limit is used up"):
-            list(session.headers([2]))
-
-
-def test_what_was_asked_ahead_and_refused_is_asked_one_by_one():
-    def fetch(asked: bytes) -> bytes:
-        if len(numbers(asked)) > 1:
-            return b"@ NO Some messages could not be fetched\r\n"
-        told = TOLD.replace(b"UID 1", b"UID %d" % numbers(asked)[0])
-        return b"* 1 FETCH (" + told + b" %s {%d}\r\n%s)\r\n" % (FIELDS, len(BLOCK), BLOCK)
-
-    with scripted(lying(fetch)) as port, opened(port) as session:
-        session.examine("INBOX")
-        session.ask_ahead([1, 2])
-        assert [header.uid for header in session.headers([1, 2])] == [1, 2]
 
 
 def test_no_flag_is_changed_by_reading(server):

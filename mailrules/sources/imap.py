@@ -133,13 +133,6 @@ class ImapSession(Connection):
             for uid in batch:
                 yield got.get(uid) or Missing(uid)
 
-    def ask_ahead(self, uids: Iterable[int]) -> None:
-        """Let the server begin to answer what `headers` is asked next: it works while we do. It is read before anything else."""
-        batch = sorted(set(uids))[:HEADER_BATCH]
-        if batch:
-            with self._doing(f"fetching from {self._mailbox}"):
-                self._open().ask("FETCH", ranges(batch, self._settings.provider.set_characters)[0], HEADER_ITEMS)
-
     def bodies(self, uids: Iterable[int]) -> Iterator[tuple[int, bytes | None]]:
         """Yield each message's bytes, ascending; None where the server did not give them (whole)."""
         batch: list[int] = []

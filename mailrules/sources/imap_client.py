@@ -29,7 +29,6 @@ class Client(imapclient.IMAPClient):  # type: ignore[misc]
 
     def __init__(self, settings: ImapSettings, wire: Wire) -> None:
         self._ready = wire
-        self._asked: list[tuple[tuple[str, ...], bytes]] = []
         timeout = imapclient.SocketTimeout(settings.connect_timeout, settings.read_timeout)
         super().__init__(settings.host, settings.port, ssl=settings.tls == "implicit", timeout=timeout)
         self.normalise_times = False
@@ -39,27 +38,12 @@ class Client(imapclient.IMAPClient):  # type: ignore[misc]
     def _create_IMAP4(self) -> Wire:  # noqa: N802 - IMAPClient's name
         return self._ready
 
-    def ask(self, name: str, *arguments: str) -> None:
-        """Send a UID command; `uid_command` with the same words reads what was answered meanwhile."""
-        tag = self._imap._command("UID", name, *arguments)  # noqa: SLF001 - the first half of imaplib's command
-        self._asked.append(((name, *arguments), tag))
-
     def uid_command(self, name: str, *arguments: str) -> list[Any]:
-        """Send a UID command, unless it was sent before, and return its untagged data unparsed; NO and BAD raise."""
-        while self._asked and self._asked[0][0] != (name, *arguments):
-            self._answers()
-        if not self._asked:
-            self.ask(name, *arguments)
-        kind, data = self._answers()
+        """Send a UID command and return its untagged data unparsed; NO and BAD raise."""
+        kind, data = self._imap.uid(name, *arguments)
         if kind != "OK":
             raise imaplib.IMAP4.error(str(data[-1]))
         return [item for item in data if item is not None]
-
-    def _answers(self) -> tuple[str, list[Any]]:
-        words, tag = self._asked.pop(0)
-        kind, told = self._imap._command_complete("UID", tag)  # noqa: SLF001 - the second half
-        kind, data = self._imap._untagged_response(kind, told, words[0])  # noqa: SLF001
-        return str(kind), list(data)
 
 
 def encoded_name(name: str) -> bytes:

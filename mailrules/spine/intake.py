@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cached_property
@@ -116,7 +115,7 @@ class Intake:
         async with reached(self.config, self.store, account, self.clock) as session:
             async for visit in boxes.visits(account, session):
                 left, read = report.seen + len(visit.uids), visit.low
-                for some, following in _chunks(visit.uids, HEADERS_AT_ONCE):
+                for some in _chunks(visit.uids, HEADERS_AT_ONCE):
                     self.progress(account.name, report.seen, left)
                     headers = await away(_all_of, session.headers, some)
                     candidates = candidates or candidates_of(self.config, account, self.rules)
@@ -128,10 +127,8 @@ class Intake:
                         self._pass_over(session, headers, wanted)
                     report.seen += sum(isinstance(header, Header) for header in headers)
                     report.candidates += len(wanted)
-                    turns = [*self._batches(wanted)] or [[]]
-                    for uids in turns:
-                        ahead = following if uids is turns[-1] else ()
-                        await self._bodies(account, session, {uid: wanted[uid] for uid in uids}, ahead, report)
+                    for uids in self._batches(wanted):
+                        await self._bodies(account, session, {uid: wanted[uid] for uid in uids}, report)
                     read = max(some)
                 read = max(read, visit.ended)
                 if read > visit.low:  # why last: what was begun is asked for again
@@ -170,18 +167,14 @@ class Intake:
             yield turn
 
     async def _bodies(
-        self, account: Account, session: ImapSession, wanted: Mapping[int, tuple[Header, str]], ahead: Sequence[int],
-        report: Report,
-    ) -> None:  # fmt: skip
-        """Fetch some messages and take them in: together those that were never tried, the others each alone.
-
-        `ahead` are those whose header fields are looked at next: the server reads them while we read what was fetched.
-        """
+        self, account: Account, session: ImapSession, wanted: Mapping[int, tuple[Header, str]], report: Report
+    ) -> None:
+        """Fetch some messages and take them in: together those that were never tried, the others each alone."""
         from mailrules.mail.message import RawMessage
 
         now = self.clock().isoformat()
         small = [uid for uid, (header, _) in wanted.items() if (header.size or 0) <= self.config.max_message]
-        fetched = await away(fetched_of, session, small, ahead)
+        fetched = await away(_all_of, session.bodies, small) if small else []
         bodies = {uid: content for uid, content in fetched if content is not None}
         if len(bodies) < len(wanted):
             with self.store.transaction():
@@ -339,19 +332,10 @@ def _wanted(candidates: Candidates, headers: Iterable[Header | Missing]) -> dict
     return {told[place].uid: (told[place], reason) for place, reason in reasons.items()}
 
 
-def fetched_of(session: ImapSession, uids: Sequence[int], ahead: Sequence[int]) -> list[tuple[int, bytes | None]]:
-    """Return the bodies of messages, and let the server begin with the header fields of those that are looked at next."""
-    bodies = list(session.bodies(uids))
-    with suppress(MailrulesError):  # why: what came is taken in first; what is wrong shows when the answer is read
-        session.ask_ahead(ahead)
-    return bodies
-
-
 def _all_of(ask: Callable[[Sequence[int]], Iterator[T]], uids: Sequence[int]) -> list[T]:
     return list(ask(uids))
 
 
-def _chunks(items: Sequence[int], size: int) -> Iterator[tuple[Sequence[int], Sequence[int]]]:
-    """Yield so many at a time, each time with those that come next."""
+def _chunks(items: Sequence[int], size: int) -> Iterator[Sequence[int]]:
     for start in range(0, len(items), size):
-        yield items[start : start + size], items[start + size : start + 2 * size]
+        yield items[start : start + size]
