@@ -139,9 +139,10 @@ def test_the_file_is_private_and_set_up_to_lose_nothing(path, store):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     settings = [
-        store._rows(f"PRAGMA {name}")[0][0] for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        store._rows(f"PRAGMA {name}")[0][0]
+        for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout", "wal_autocheckpoint")
     ]
-    assert settings == ["wal", 2, 1, 10000]
+    assert settings == ["wal", 2, 1, 10000, 4000]
 
 
 def test_a_newer_a_foreign_and_a_damaged_file_are_refused_in_a_sentence(tmp_path):

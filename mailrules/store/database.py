@@ -281,22 +281,21 @@ def _bring_up_to_date(connection: sqlite3.Connection, path: Path | None, now: st
     version = _version(connection, path)
     if version == SCHEMA:
         return
-    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    if tables and "_sqlite_migrations" not in tables:
+    tables = "SELECT name FROM sqlite_master WHERE type = 'table'"
+    found = {row[0] for row in connection.execute(tables)}
+    if found and "_sqlite_migrations" not in found:
         raise StoreError(f"{path} is a database of another program", help="name another file as `store`")
     if version and path is not None:
         _copy(connection, path.with_name(f"{path.name}.schema{version}-{now[:10]}.bak"))
     connection.execute("BEGIN IMMEDIATE")
     try:
-        version = _version(connection, path)
-        if not version:
+        if not connection.execute(tables).fetchone():
             _lay_out(connection)
-        elif version < SCHEMA:
+        elif _version(connection, path) < SCHEMA:
             from mailrules.store.migrations import migrate
 
             migrate(connection)
-        if version < SCHEMA:
-            connection.execute(f"PRAGMA user_version={SCHEMA}")
+        connection.execute(f"PRAGMA user_version={SCHEMA}")
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
