@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mailrules.config_accounts import (
     ACCOUNT,
@@ -45,8 +44,7 @@ TOP = (
 SCRIPT = ("argv", "timeout", "retry", "changes_nothing", "verifies", "cwd")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+class Config(NamedTuple):
     """All settings, checked; `origins` says for each dotted setting where it came from."""
 
     path: Path
@@ -54,18 +52,18 @@ class Config:
     rules: tuple[str, ...]
     store: Path
     world: World
-    smtp: Smtp | None = None
-    oauth: Mapping[str, OAuthClient] = field(default_factory=dict)
-    chats: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    smtp: Smtp | None
+    oauth: Mapping[str, OAuthClient]
+    chats: Mapping[str, Mapping[str, Any]]
     """References to the addresses of chats, by name."""
-    digest: Digest | None = None
-    language: str = "en"
-    limits: Limits = field(default_factory=Limits)
-    max_message: int = 25_000_000
-    retention: int = 400
+    digest: Digest | None
+    language: str
+    limits: Limits
+    max_message: int
+    retention: int
     """For so many days the bytes of messages are kept."""
-    origins: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    secrets: Secrets = field(default_factory=new_secrets, compare=False)
+    origins: Mapping[str, tuple[str, str]]
+    secrets: Secrets
     """What was fetched of the secrets that it refers to."""
 
     def secret(self, reference: Mapping[str, Any], what: str) -> Callable[[], str]:
@@ -190,7 +188,7 @@ def _build(path: Path, data: dict[str, Any], problems: Problems) -> Config:
         oauth=oauth_clients(problems, data.get("oauth", {})),
         smtp=smtp(problems, data["smtp"], path.parent, accounts) if isinstance(data.get("smtp"), dict) else None, max_message=megabytes * 1_000_000,
         origins=_origins(path, data), limits=limits(problems, data.get("limits", {})),
-        retention=max(1, min(retention, 36_500)),
+        retention=max(1, min(retention, 36_500)), secrets=new_secrets(),
     )  # fmt: skip
 
 

@@ -7,7 +7,6 @@ May not live here: reading files; what a provider is (sources/providers.py); a s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,8 +33,7 @@ AUTH = ("password", "xoauth2", "oauthbearer")
 ISSUERS = ("google", "microsoft")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class Account(NamedTuple):
     """One mailbox owner's server. `password` is a reference: {"command": [...]}, {"file": "…"} or {"env": "…"}.
 
     With `auth` other than "password" it refers to an access token; {"oauth": "…"} is one from our own token store.

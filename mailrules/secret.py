@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -90,6 +89,8 @@ def _from_file(name: str, folder: Path) -> str:
 
 
 def _from_command(argv: list[str], folder: Path) -> str:
+    import subprocess  # why here: a secret in a file needs no other program
+
     try:
         with COMMANDS:
             done = subprocess.run(

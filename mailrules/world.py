@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import time
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 EVERY_DAY = frozenset(range(7))
+NONE: Mapping[str, Any] = MappingProxyType({})
 CHAT = "chat:"
 """Before the name of a chat, where an address would stand."""
 INTERPRETER = re.compile(r"(?:python|pypy|perl|ruby|node|php|lua|bash|sh|dash|zsh|ksh)[\d.]*$")
@@ -57,18 +58,16 @@ class Script(NamedTuple):
     cwd: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class World:
+class World(NamedTuple):
     """What effects are made with: people by name (an address, or CHAT and a chat's name), scripts and accounts by name."""
 
-    people: Mapping[str, str] = field(default_factory=dict)
-    scripts: Mapping[str, Script] = field(default_factory=dict)
-    accounts: Mapping[str, AccountFacts] = field(default_factory=dict)
-    developers: Mapping[str, str] = field(default_factory=dict)
+    people: Mapping[str, str] = NONE
+    scripts: Mapping[str, Script] = NONE
+    accounts: Mapping[str, AccountFacts] = NONE
+    developers: Mapping[str, str] = NONE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receiver:
+class Receiver(NamedTuple):
     """The trust anchor of an account; exactly one is set.
 
     `authserv_id`: the name its provider stamps ("*.protonmail.ch" where the provider has many hosts).

@@ -22,8 +22,8 @@ from mailrules import config as configuration
 from mailrules.actions.mail_out import SmtpSettings, send
 from mailrules.errors import EXIT_CONFIG, AuthError, ConfigError, TemporaryError
 from mailrules.sources import oauth
-from mailrules.sources.faults import Refused
 from mailrules.sources.imap import ImapSession, ImapSettings
+from mailrules.sources.imap_types import Refused
 from mailrules.spine import tokens
 from mailrules.spine.watch import post_of
 from tests.authorization import KEY, Authorization, token

@@ -20,10 +20,9 @@ import pytest
 from mailrules.errors import AuthError, ConfigError, MailrulesError, TemporaryError
 from mailrules.redact import Secrets
 from mailrules.sources import providers
-from mailrules.sources.faults import Refused, Throttled
 from mailrules.sources.imap import ImapSession, ImapSettings
 from mailrules.sources.imap_change import Changes
-from mailrules.sources.imap_types import UNKNOWN_UIDNEXT, members
+from mailrules.sources.imap_types import UNKNOWN_UIDNEXT, Refused, Throttled, members
 from tests.servers import certificate
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -13,7 +13,7 @@ import pytest
 from mailrules import app
 from mailrules.errors import EXIT_AUTH, EXIT_DONE, EXIT_TEMPORARY, TemporaryError
 from mailrules.sources import providers
-from mailrules.sources.faults import Refused
+from mailrules.sources.imap_types import Refused
 from mailrules.spine.pool import alone
 from mailrules.spine.reaching import Patience, changing, conditions
 from mailrules.store import Store

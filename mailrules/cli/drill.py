@@ -77,7 +77,7 @@ def _made_up(config: Config, name: str, now: datetime) -> tuple[Effect, Ledger]:
     rule = f'rule "drill" {{\n  on authorization_expiring\n  when trust is bound\n  run "{name}"\n}}\n'
     rules = load_rules([*shipped_rules(), ("drill", rule)], config)
     raw = RawMessage(source="drill", content=content, received_at=now, account=account.name)
-    world = replace(config.world, developers={DEVELOPER_ID: DEVELOPER})
+    world = config.world._replace(developers={DEVELOPER_ID: DEVELOPER})
     ingest = conclude(read(raw, rules, trust="bound"), _empty(), rules, world, now)
     effect = next((e for e in ingest.effects if e.rule == "drill"), None)
     if effect is None or effect.state != "planned":

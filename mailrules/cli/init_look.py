@@ -20,7 +20,7 @@ from mailrules.cli.init_files import SECRET, Settings, keep_in_file, quoted, wri
 from mailrules.cli.output import safe
 from mailrules.cli.talk import Talk
 from mailrules.errors import AuthError, MailrulesError
-from mailrules.sources.faults import Refused
+from mailrules.sources.imap_types import Refused
 from mailrules.store import Store
 from mailrules.store.senders import DEVELOPER, SENDER
 

@@ -16,9 +16,9 @@ from mailrules.cli.output import json_line, safe
 from mailrules.errors import ConfigError, TemporaryError
 
 if TYPE_CHECKING:
-    from mailrules.app import Outcome
     from mailrules.effects import Effect
     from mailrules.spine.intake import Report
+    from mailrules.spine.outcome import Outcome
 
 
 def show_outcome(outcome: Outcome, *, as_json: bool) -> None:

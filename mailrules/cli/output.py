@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -70,6 +69,8 @@ def _aligned(line: Sequence[str], widths: Sequence[int]) -> list[str]:
 
 def _on_terminal(table: list[list[str]]) -> None:
     """Print a table that fits: without columns that tell no row from another, else one row below the other."""
+    import shutil  # why here: it brings every kind of compression along
+
     room = shutil.get_terminal_size().columns
     for i in reversed(range(len(table[0]))):
         if _total(table) > room and {line[i] for line in table[1:]} <= {"", "False"}:

@@ -6,7 +6,6 @@ May not live here: typer (cron pays for every import, every few minutes), what a
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -55,7 +54,6 @@ def poll_once(asked: Asked) -> int:
     from mailrules import config as configuration
     from mailrules.cli.outcome import show_outcome, write_private
 
-    gc.enable()
     loaded = configuration.load(asked.config)
     with _progress(asked) as progress:
         outcome = app.poll(

@@ -10,8 +10,8 @@ import signal
 from collections.abc import Callable
 from typing import NoReturn
 
-from mailrules.app import Outcome
 from mailrules.errors import MailrulesError
+from mailrules.spine.outcome import Outcome
 
 
 def watch(config: str | None, account: str | None, every: int, *, as_json: bool) -> NoReturn:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from mailrules.errors import AuthError, ConfigError, MailrulesError, TemporaryError
 from mailrules.redact import Secrets
+from mailrules.sources.imap_types import QUARTER, Refused, Throttled
 
 # RFC 5530 response codes, and the words of servers that send none (Exchange, Gmail, Yahoo, 163.com).
 _PASSING = re.compile(
@@ -34,24 +35,6 @@ _THROTTLED = re.compile(r"\[(?:OVERQUOTA|THROTTLED)\b|throttl|back-?off|bandwidt
 _COMMAND = re.compile(r"\Acommand: \w+ => ")
 """What imaplib puts before what ended a command."""
 _SECONDS = re.compile(r"back-?off time: ?(\d{1,12}) milliseconds", re.IGNORECASE)
-QUARTER = 900.0
-"""So many seconds an account is left alone whose server says that we come too often, and not for how long."""
-
-
-class Refused(AuthError):
-    """A server took our name and our proof, and said no: trying again too soon may lock the account. `said` are its words."""
-
-    def __init__(self, message: str, *, said: str = "", help: str = "") -> None:  # noqa: A002 - as its base
-        super().__init__(message, help=help)
-        self.said = said or message
-
-
-class Throttled(TemporaryError):
-    """A server wants to be left alone for so many `seconds`."""
-
-    def __init__(self, message: str, *, seconds: float = QUARTER, help: str = "") -> None:  # noqa: A002 - as its base
-        super().__init__(message, help=help or "the polls until then leave this account alone; nothing is lost")
-        self.seconds = seconds
 
 
 def passing(words: str) -> bool:

@@ -32,6 +32,7 @@ from mailrules.sources.imap_wire import LARGEST
 
 if TYPE_CHECKING:
     from mailrules.mail.message import MessageKey
+    from mailrules.sources.line import Line
 
 __all__ = ["Header", "ImapSession", "ImapSettings", "MailboxState", "Missing", "Unfetchable"]
 
@@ -49,8 +50,8 @@ BODY_BATCH_BYTES = 8_000_000
 class ImapSession(Connection):
     """One connection, used as a context manager; it logs in on entry. Not for two threads at once."""
 
-    def __init__(self, settings: ImapSettings, secret: Callable[[], str]) -> None:
-        super().__init__(settings, secret)
+    def __init__(self, settings: ImapSettings, secret: Callable[[], str], line: Line | None = None) -> None:
+        super().__init__(settings, secret, line)
         self._mailbox, self._state = "", MailboxState(uidvalidity=0, uidnext=UNKNOWN_UIDNEXT, exists=0)
         self._sizes: dict[int, int] = {}
 

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any, Self
 from mailrules import __version__
 from mailrules.errors import AuthError, ConfigError, TemporaryError
 from mailrules.sasl import MECHANISMS, Exchange
-from mailrules.sources.faults import Refused, passing, shortened, words_of
-from mailrules.sources.imap_types import ImapSettings
+from mailrules.sources.faults import passing, shortened, words_of
+from mailrules.sources.imap_types import ImapSettings, Refused
 from mailrules.sources.imap_wire import Guarded, Wire, tls_context
+from mailrules.sources.line import Line
 
 if TYPE_CHECKING:
     from mailrules.sources.imap_client import Client
@@ -32,11 +33,11 @@ _STATUS = re.compile(rb'(?:"([^"\\\r\n]*)"|([^ "(){%*\\\]\x00-\x1f\x7f-\xff]+)) 
 
 
 class Connection(Guarded):
-    """A connection that logs in on entry, and is left without waiting for the good-bye."""
+    """A connection that logs in on entry, and is left without waiting for the good-bye. `line` may be under way already."""
 
-    def __init__(self, settings: ImapSettings, secret: Callable[[], str]) -> None:
+    def __init__(self, settings: ImapSettings, secret: Callable[[], str], line: Line | None = None) -> None:
         super().__init__(settings)
-        self._secret = secret
+        self._secret, self._line = secret, line
         self._wire: Wire | None = None
         self._client: Client | None = None
         self._introduced = False
@@ -73,9 +74,11 @@ class Connection(Guarded):
         self._deadline.patience = settings.connect_timeout
         with self._doing("connecting"):
             context = None
-            if settings.tls != "none":
-                context = tls_context(settings.ca_file)
-            self._wire = Wire(settings, context if settings.tls == "implicit" else None, self._deadline)
+            with self._line or Line(settings.host, settings.port, settings.connect_timeout) as line:
+                self._line = None
+                if settings.tls != "none":
+                    context = tls_context(settings.ca_file)
+                self._wire = Wire(settings, context if settings.tls == "implicit" else None, self._deadline, line)
             self._wire.sock.settimeout(settings.read_timeout)
         self._deadline.patience = settings.read_timeout
         if settings.tls == "starttls":

@@ -1,6 +1,6 @@
 """What the IMAP source takes and gives, and UID sets as text.
 
-In: nothing. Out: ImapSettings, MailboxState, Header, Missing, Unfetchable; `ranges` and back.
+In: nothing. Out: ImapSettings, MailboxState, Header, Missing; Unfetchable, Refused, Throttled; `ranges` and back.
 May not live here: any talking to a server.
 """
 
@@ -13,13 +13,15 @@ from itertools import islice
 from operator import ge
 from typing import NamedTuple
 
-from mailrules.errors import TemporaryError
+from mailrules.errors import AuthError, TemporaryError
 from mailrules.sources.providers import PLAIN, Provider
 
 SET_CHARACTERS = 4_000  # Dovecot refuses a line of 84 KB, others of 8 KB (RFC 7162 section 4 asks for 8,192)
 UNKNOWN_UIDNEXT = 2**32  # above every UID: a server that does not say UIDNEXT must be searched
 UID_WINDOW = 50_000  # imaplib gives up on a line of 1,000,000 bytes
 MAX_WINDOWS = 2_000
+QUARTER = 900.0
+"""So many seconds an account is left alone whose server says that we come too often, and not for how long."""
 
 
 class ImapSettings(NamedTuple):
@@ -88,6 +90,22 @@ class Unfetchable(TemporaryError):
     def __init__(self, reason: str) -> None:
         super().__init__(reason, help="see `max_message_mb`")
         self.reason = reason
+
+
+class Refused(AuthError):
+    """A server took our name and our proof, and said no: trying again too soon may lock the account. `said` are its words."""
+
+    def __init__(self, message: str, *, said: str = "", help: str = "") -> None:  # noqa: A002 - as its base
+        super().__init__(message, help=help)
+        self.said = said or message
+
+
+class Throttled(TemporaryError):
+    """A server wants to be left alone for so many `seconds`."""
+
+    def __init__(self, message: str, *, seconds: float = QUARTER, help: str = "") -> None:  # noqa: A002 - as its base
+        super().__init__(message, help=help or "the polls until then leave this account alone; nothing is lost")
+        self.seconds = seconds
 
 
 def ascending(uids: Iterable[int]) -> array[int]:

@@ -20,8 +20,9 @@ from typing import Any
 from mailrules.errors import ConfigError, TemporaryError
 from mailrules.hosts import is_loopback
 from mailrules.sasl import Exchange
-from mailrules.sources.faults import Throttled, fault, throttling, words_of
-from mailrules.sources.imap_types import UNKNOWN_UIDNEXT, ImapSettings, MailboxState
+from mailrules.sources.faults import fault, throttling, words_of
+from mailrules.sources.imap_types import UNKNOWN_UIDNEXT, ImapSettings, MailboxState, Throttled
+from mailrules.sources.line import Line
 
 LARGEST = 2**63
 """From here on a number is none that a server may name (RFC 7162, section 7), nor that the store could keep."""
@@ -110,15 +111,15 @@ def tls_context(ca_file: str | None) -> ssl.SSLContext:
 class Wire(imaplib.IMAP4):
     """imaplib's connection, with the deadline on its socket, and without the round trips that it can do without."""
 
-    def __init__(self, settings: ImapSettings, context: ssl.SSLContext | None, deadline: Deadline) -> None:
-        self._settings, self._context, self._limit = settings, context, deadline
+    def __init__(self, settings: ImapSettings, context: ssl.SSLContext | None, deadline: Deadline, line: Line) -> None:
+        self._settings, self._context, self._limit, self._line = settings, context, deadline, line
         self._asked = self._told = False
         self._seen: bytes | None = None
         super().__init__(settings.host, settings.port)
 
     def _create_socket(self, timeout: float | None = None) -> socket.socket:  # noqa: ARG002 - imaplib's signature
         settings = self._settings
-        first = socket.create_connection((settings.host, settings.port), settings.connect_timeout)
+        first = self._line.socket()
         sock: _Plain | _Tls = _Plain(first.family, first.type, first.proto, fileno=first.detach())
         sock.settimeout(settings.connect_timeout)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -7,7 +7,6 @@ May not live here: where a grant is kept (spine/tokens.py), the protocols (their
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, NamedTuple, Protocol, cast
 
@@ -24,8 +23,7 @@ class OAuthClient(NamedTuple):
     server: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
+class Grant(NamedTuple):
     """What a sign-in gave: `kept` is what new access tokens are asked for with; `expires` in ISO 8601, UTC."""
 
     issuer: str

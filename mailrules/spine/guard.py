@@ -89,7 +89,7 @@ class Reader:
         limits = self.limits
         task = {
             "rules": list(self.rules.sources.items()), "source": raw.source, "received_at": raw.received_at.isoformat(),
-            "media_type": raw.media_type, "receiver": asdict(self.receiver) if self.receiver else None,
+            "media_type": raw.media_type, "receiver": self.receiver._asdict() if self.receiver else None,
             "signature": asdict(signature) if signature else None, "developers": list(self.developers),
             "senders": list(self.senders), "trust": self.trust,
             "limits": {

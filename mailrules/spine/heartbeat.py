@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from mailrules.config import Config
 from mailrules.errors import EXIT_DONE, TemporaryError
-from mailrules.spine.intake import Report
 from mailrules.store import Store
+
+if TYPE_CHECKING:
+    from mailrules.spine.intake import Report
 
 EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
 """A clock that says less was never set: a machine without a battery begins in 1970, or when it was made."""

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from mailrules.config import Account, Config
 from mailrules.errors import MailrulesError, UnreadableError
-from mailrules.sources.imap import Header, ImapSession, Missing
+from mailrules.sources.imap_types import Header, Missing
 from mailrules.spine.live import Gate
 from mailrules.spine.mailboxes import Mailboxes, Seen
 from mailrules.spine.pool import away
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
     from mailrules.notices.notice import Trust
     from mailrules.pipeline import Ingest, Reading
     from mailrules.ruleset import RuleSet
+    from mailrules.sources.imap import ImapSession
+    from mailrules.sources.line import Line
     from mailrules.spine.anchors import Anchors
     from mailrules.spine.guard import Reader
 
@@ -42,21 +43,18 @@ TRIES = 3
 """So often the reading of one message is begun; then it is put aside."""
 
 
-@dataclass(slots=True)
 class Report:
     """What one account's poll did. `error` is set where it could not be finished.
 
     `changed` says that the poll before this one ended differently; `down_since` when the failing began that is now over.
     """
 
-    account: str
-    seen: int = 0
-    candidates: int = 0
-    notices: int = 0
-    new_effects: int = 0
-    error: MailrulesError | None = None
-    changed: bool = False
-    down_since: str = ""
+    def __init__(self, account: str) -> None:
+        self.account = account
+        self.seen = self.candidates = self.notices = self.new_effects = 0
+        self.error: MailrulesError | None = None
+        self.changed = False
+        self.down_since = ""
 
 
 def candidates_of(config: Config, account: Account, rules: RuleSet) -> Candidates:
@@ -72,7 +70,6 @@ def candidates_of(config: Config, account: Account, rules: RuleSet) -> Candidate
     )
 
 
-@dataclass
 class Intake:
     """One run over what came in. `bounds` (of a plan) says how far each mailbox is read; without it, to its end.
 
@@ -80,16 +77,15 @@ class Intake:
     its messages were looked at, and how many there are to look at.
     """
 
-    config: Config
-    gate: Gate
-    store: Store
-    clock: Clock
-    bounds: Mapping[tuple[str, str], Seen] | None = None
-    since: date | None = None
-    progress: Callable[[str, int, int], None] = lambda _account, _done, _all: None
-    seen: list[Seen] = field(default_factory=list)
-    new: list[Effect] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
+    def __init__(
+        self, config: Config, gate: Gate, store: Store, clock: Clock, bounds: Mapping[tuple[str, str], Seen] | None = None, *,
+        since: date | None = None, progress: Callable[[str, int, int], None] = lambda _account, _done, _all: None,
+    ) -> None:  # fmt: skip
+        self.config, self.gate, self.store, self.clock = config, gate, store, clock
+        self.bounds, self.since, self.progress = bounds, since, progress
+        self.seen: list[Seen] = []
+        self.new: list[Effect] = []
+        self.events: list[Event] = []
 
     @property
     def rules(self) -> RuleSet:
@@ -106,13 +102,13 @@ class Intake:
     def _keys(self) -> set[str]:
         return self.store.effect_keys()
 
-    async def poll(self, account: Account, report: Report) -> None:
-        """Take in the new mail of one account. Raises MailrulesError; what was committed before stays."""
+    async def poll(self, account: Account, report: Report, line: Line | None = None) -> None:
+        """Take in the new mail of one account. Raises MailrulesError; what was committed before stays. `line`: to its server."""
         boxes = Mailboxes(store=self.store, clock=self.clock, bounds=self.bounds, since=self.since)
         if not boxes.wanted(account):
             return
         candidates: Candidates | None = None
-        async with reached(self.config, self.store, account, self.clock) as session:
+        async with reached(self.config, self.store, account, self.clock, line) as session:
             async for visit in boxes.visits(account, session):
                 left, read = report.seen + len(visit.uids), visit.low
                 for some in _chunks(visit.uids, HEADERS_AT_ONCE):
@@ -241,7 +237,7 @@ class Intake:
 
     def _conclude_each(self, readings: Sequence[tuple[Reading, str]], report: Report) -> None:
         """Commit readings together; where that fails by a bug of ours, each alone, and the one at fault is put aside."""
-        before = (replace(report), len(self.new), len(self.events))
+        before = (report.notices, report.new_effects, len(self.new), len(self.events))
         try:
             with self.store.transaction():
                 self._conclude(readings, report)
@@ -250,8 +246,8 @@ class Intake:
         except Exception as error:
             if self.bounds is not None:  # why: a plan is applied whole or not at all
                 raise
-            report.notices, report.new_effects = before[0].notices, before[0].new_effects
-            del self.new[before[1] :], self.events[before[2] :]
+            report.notices, report.new_effects = before[:2]
+            del self.new[before[2] :], self.events[before[3] :]
             self._keys = self.store.effect_keys()
             if len(readings) > 1:
                 for one in readings:
@@ -282,6 +278,8 @@ class Intake:
 
     def _conclude(self, readings: Sequence[tuple[Reading, str]], report: Report) -> None:
         """Commit all that some messages change; bytes that were concluded before change nothing again."""
+        from dataclasses import replace
+
         from mailrules.notices.trust import once_only
         from mailrules.pipeline import Ingest, conclude
 
@@ -312,6 +310,8 @@ class Intake:
                 self._commit(tick(self._ledger(without), self.rules, self.config.world, now, self._keys), now)
 
     def _ledger(self, without: Collection[str]) -> Ledger:
+        from dataclasses import replace
+
         whole = self.store.ledger()
         subjects = {id_: a for id_, a in whole.authorizations.items() if a.account not in without}
         owed = {key: o for key, o in whole.obligations.items() if o.authorization in subjects}

@@ -60,7 +60,7 @@ def fingerprints(config: Config) -> dict[str, str]:
             a.user,
             a.mailboxes,
             a.fetch,
-            asdict(a.receiver) if a.receiver else None,
+            a.receiver._asdict() if a.receiver else None,
             a.facts._asdict(),
         ]
         for a in config.accounts

@@ -13,7 +13,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
-from dataclasses import dataclass, field
 from typing import Any, Generic, ParamSpec, TypeVar
 
 T = TypeVar("T")
@@ -59,17 +58,16 @@ def _answered(call: Call) -> tuple[Any, BaseException | None]:
         return None, error
 
 
-@dataclass(slots=True)
 class Pool(Generic[T]):
     """Jobs by name. Used as a context manager; who leaves it early leaves its jobs where they are."""
 
-    at_once: int = AT_ONCE
-    stalled: float = STALLED
-    _waiting: deque[tuple[str, Job[T]]] = field(default_factory=deque)
-    _running: dict[str, tuple[Job[T], float]] = field(default_factory=dict)
-    _calls: queue.SimpleQueue[tuple[str, Call] | None] = field(default_factory=queue.SimpleQueue)
-    _answers: queue.SimpleQueue[tuple[str, Any, BaseException | None]] = field(default_factory=queue.SimpleQueue)
-    _threads: int = 0
+    def __init__(self, at_once: int = AT_ONCE, stalled: float = STALLED) -> None:
+        self.at_once, self.stalled = at_once, stalled
+        self._waiting: deque[tuple[str, Job[T]]] = deque()
+        self._running: dict[str, tuple[Job[T], float]] = {}
+        self._calls: queue.SimpleQueue[tuple[str, Call] | None] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[tuple[str, Any, BaseException | None]] = queue.SimpleQueue()
+        self._threads = 0
 
     def __enter__(self) -> Pool[T]:
         return self

@@ -16,12 +16,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
-from mailrules.spine.live import Gate
-from mailrules.store import Store
-
 if TYPE_CHECKING:
     from mailrules.ledger import Ledger
     from mailrules.ruleset import RuleSet
+    from mailrules.spine.live import Gate
+    from mailrules.store import Store
 
 KEY = "quiet"
 LONGEST = timedelta(hours=1)
@@ -32,10 +31,16 @@ MOVING = frozenset({"now", "silent_for", "since_run"})
 
 def standing(gate: Gate, store: Store, now: datetime) -> list[str] | None:
     """Return what needs a person, where there is nothing else to do at this instant; None where that is not known."""
+    word = promised(store, now)
+    return list(word["needs"]) if word is not None and word["inputs"] == gate.inputs(word["mails"]) else None
+
+
+def promised(store: Store, now: datetime) -> dict[str, Any] | None:
+    """Return the word that holds at this instant, if nothing has changed of what it was given for."""
     word = _word(store)
     if word is None or not datetime.fromisoformat(word["since"]) <= now < datetime.fromisoformat(word["until"]):
         return None
-    return list(word["needs"]) if word["inputs"] == gate.inputs(word["mails"]) else None
+    return word
 
 
 def note(gate: Gate, store: Store, needs: list[str], now: datetime) -> None:

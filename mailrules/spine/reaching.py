@@ -10,23 +10,24 @@ What is remembered lies in the store, so that it holds for the next process too:
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
 from mailrules.config import Account, Config
 from mailrules.errors import AuthError, TemporaryError
-from mailrules.sources.faults import Refused, Throttled
-from mailrules.sources.imap import ImapSession, ImapSettings
-from mailrules.spine.pool import alone, away
+from mailrules.sources.imap_types import ImapSettings, Refused, Throttled
+from mailrules.sources.line import Line
+from mailrules.spine.pool import AT_ONCE, alone, away
 from mailrules.store import Store
 
 if TYPE_CHECKING:
+    from mailrules.sources.imap import ImapSession
     from mailrules.sources.imap_change import Changes
 
-S = TypeVar("S", bound=ImapSession)
+S = TypeVar("S", bound="ImapSession")
 
 REFUSED = (timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1))
 """So long after the first, second and every later refused login in a row: providers lock who tries again and again."""
@@ -66,40 +67,58 @@ def proof_of(
 
 
 @overload
-def session_of(config: Config, account: Account, *, now: datetime | None = None, budget: int = 0) -> ImapSession: ...
+def session_of(
+    config: Config, account: Account, *, now: datetime | None = None, budget: int = 0, line: Line | None = None
+) -> ImapSession: ...
 @overload
+def session_of(config: Config, account: Account, kind: type[S], *, now: datetime | None = None) -> S: ...
 def session_of(
-    config: Config, account: Account, kind: type[S], *, now: datetime | None = None, budget: int = 0
-) -> S: ...
-def session_of(
-    config: Config, account: Account, kind: type[Any] = ImapSession, *, now: datetime | None = None, budget: int = 0
-) -> Any:
+    config: Config, account: Account, kind: type[Any] | None = None, *, now: datetime | None = None, budget: int = 0,
+    line: Line | None = None,
+) -> Any:  # fmt: skip
     """Return the account's connection, not yet open; `kind` is what it is to be able to do."""
-    return kind(imap_settings(config, account, budget), proof(config, account, now))
+    from mailrules.sources.imap import ImapSession
+
+    return (kind or ImapSession)(imap_settings(config, account, budget), proof(config, account, now), line)
+
+
+@contextmanager
+def dialled(config: Config, store: Store, names: Iterable[str], now: datetime) -> Iterator[dict[str, Line]]:
+    """Begin to connect to the servers of accounts that may be polled; a line that nobody has taken in the end is closed."""
+    with ExitStack() as lines:
+        accounts = [config.account(name) for name in islice(names, AT_ONCE)]
+        free = [a for a in accounts if a.mailboxes and Patience(config, store, a).free(now)]
+        yield {account.name: lines.enter_context(_line(config, account)) for account in free}
+
+
+def _line(config: Config, account: Account) -> Line:
+    settings = imap_settings(config, account)
+    return Line(settings.host, settings.port, settings.connect_timeout)
 
 
 @asynccontextmanager
 async def reached(
-    config: Config, store: Store, account: Account, now: Callable[[], datetime]
+    config: Config, store: Store, account: Account, now: Callable[[], datetime], ahead: Line | None = None
 ) -> AsyncIterator[ImapSession]:
     """Log in on entry and say good-bye on leaving, while other accounts go on; raises at once while it is to be left alone."""
     patience = Patience(config, store, account)
-    session = session_of(config, account, now=now(), budget=patience.budget(now()))
     await patience.hold(now())
-    try:
-        await away(session.__enter__)
-        patience.over()
+    with ahead or _line(config, account) as line:
+        session = session_of(config, account, now=now(), budget=patience.budget(now()), line=line)
         try:
-            yield session
-        except BaseException as error:  # nothing is waited for then
-            session.__exit__(type(error), error, error.__traceback__)
+            await away(session.__enter__)
+            patience.over()
+            try:
+                yield session
+            except BaseException as error:  # nothing is waited for then
+                session.__exit__(type(error), error, error.__traceback__)
+                raise
+            session.__exit__(None, None, None)
+        except (Refused, Throttled) as error:
+            await patience.note(error, now())
             raise
-        session.__exit__(None, None, None)
-    except (Refused, Throttled) as error:
-        await patience.note(error, now())
-        raise
-    finally:
-        patience.spend(session.received, now())
+        finally:
+            patience.spend(session.received, now())
 
 
 @contextmanager
@@ -122,13 +141,17 @@ def changing(config: Config, store: Store, now: Callable[[], datetime], name: st
         patience.spend(session.received, now())
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(NamedTuple):
     """What is remembered of one account's server."""
 
     config: Config
     store: Store
     account: Account
+
+    def free(self, now: datetime) -> bool:
+        """Whether nothing is known that speaks against reaching the server."""
+        most = self.account.provider.daily_bytes
+        return not self._wait() and not 0 < most <= self._spent(now)
 
     async def hold(self, now: datetime) -> None:
         """Raise, without any connection, while the server is to be left alone."""

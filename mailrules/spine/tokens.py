@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
@@ -130,7 +129,7 @@ def _keep(path: Path, grant: Grant) -> None:
     """Replace the file as a whole: whoever is killed here leaves the old one or the new one, never half of one."""
     new = path.with_suffix(".new")
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.write(json.dumps(asdict(grant)))
+        file.write(json.dumps(grant._asdict()))
         file.flush()
         os.fsync(file.fileno())
     new.replace(path)

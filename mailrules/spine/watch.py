@@ -19,8 +19,8 @@ from typing import Self
 
 from mailrules.config import Account, Config
 from mailrules.errors import AuthError, MailrulesError
-from mailrules.sources.faults import Throttled
 from mailrules.sources.imap_idle import ANSWER, Listener
+from mailrules.sources.imap_types import Throttled
 from mailrules.spine.reaching import session_of
 
 MOST = 4_000

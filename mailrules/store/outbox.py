@@ -6,11 +6,9 @@ May not live here: performing; the clock; messages and the ledger.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -95,6 +93,8 @@ class Outbox(Connection):
 
     def due(self, now: str) -> list[Effect]:
         """Return what `claim` would hand out by and by; nothing is taken."""
+        from dataclasses import replace  # why here: a poll that finds nothing to do opens a store, too
+
         rows = self._named(
             f"SELECT * FROM effects WHERE {DUE} AND NOT ({LAPSED} AND {ONCE}) ORDER BY created, rowid", now=now
         )
@@ -177,6 +177,8 @@ class Outbox(Connection):
     @staticmethod
     def _batches(rows: Iterable[sqlite3.Row]) -> dict[str, str]:
         """Give notifications to the same target a batch of their own; one given before is kept, so is its Message-ID."""
+        import hashlib
+
         groups: dict[tuple[str, str], list[str]] = {}
         for row in rows:
             if row["action"] == "notify" and not row["batch"]:
@@ -191,6 +193,8 @@ class Outbox(Connection):
         self, done: Claim | str | Sequence[Claim | str], outcome: Outcome, now: str, next_at: str | None = None
     ) -> None:
         """Write down what came of claims (or of effect keys). A claim that somebody else has taken since is left alone."""
+        from dataclasses import replace
+
         items = [done] if isinstance(done, (Claim, str)) else list(done)
         outcome = replace(outcome, why=without_tokens(outcome.why), output=without_tokens(outcome.output))
         with self.transaction():

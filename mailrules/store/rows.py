@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import fields
 from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -65,7 +64,7 @@ def dumps(value: Any) -> str:
 @cache
 def upsert(table: str, record: type[Authorization | Obligation], key: tuple[str, ...]) -> str:
     """Return the statement that puts a record in place of its former self: columns and fields have the same names."""
-    names = tuple(f.name for f in fields(record))
+    names = tuple(record.__dataclass_fields__)
     rest = ", ".join(f"{name} = excluded.{name}" for name in names if name not in key)
     marks = ", ".join("?" * len(names))
     return (
