@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import subprocess
 import sys
 from datetime import timedelta
@@ -14,8 +15,9 @@ from mailrules import app
 from mailrules.errors import EXIT_AUTH, EXIT_DONE, EXIT_TEMPORARY, TemporaryError
 from mailrules.sources import providers
 from mailrules.sources.imap_types import Refused
+from mailrules.sources.line import Line
 from mailrules.spine.pool import alone
-from mailrules.spine.reaching import Patience, changing, conditions
+from mailrules.spine.reaching import Patience, changing, conditions, dialled
 from mailrules.store import Store
 from tests.house import EXPIRES, NOW, mail, settled
 from tests.servers import Dovecot, dovecot_available
@@ -184,6 +186,81 @@ def test_the_bytes_of_a_day_are_counted_over_polls_and_the_next_day_begins_anew(
     (report,) = house.poll(NOW + timedelta(hours=5)).reports
     assert "near the provider's limit" in str(report.error)
     assert house.poll(NOW + timedelta(days=1)).exit_code == EXIT_DONE
+
+
+# --- a connection that is begun before it is needed -----------------------------------------------------------------
+
+
+@pytest.fixture
+def listener():
+    with socket.create_server(("127.0.0.1", 0)) as it:
+        it.settimeout(20)
+        yield it
+
+
+def heard(listener):
+    """Return what comes over the next connection, until it is closed."""
+    with listener.accept()[0] as far:
+        far.settimeout(20)
+        return b"".join(iter(lambda: far.recv(100), b""))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])  # the second has an address more, where nobody listens
+def test_a_line_that_was_taken_is_its_takers_and_one_that_was_not_is_hung_up(listener, host):
+    port = listener.getsockname()[1]
+    with Line(host, port, 20) as line:
+        taken = line.socket()
+    taken.sendall(b"hello")
+    taken.close()
+    assert heard(listener) == b"hello"
+    with Line(host, port, 20):
+        pass
+    assert heard(listener) == b""
+
+
+def test_a_line_that_comes_about_after_it_was_hung_up_is_closed_then():
+    with socket.socket() as narrow:
+        narrow.bind(("127.0.0.1", 0))
+        narrow.settimeout(20)
+        narrow.listen(0)
+        with socket.create_connection(narrow.getsockname()), Line(*narrow.getsockname(), 20) as late:
+            pass  # there is room for one at a time: the other is tried again in a second
+        assert heard(narrow) == heard(narrow) == b""
+        with pytest.raises(ConnectionAbortedError):
+            late.socket()
+
+
+def test_what_kept_a_line_from_being_made_is_told_to_whoever_asks_for_it(listener):
+    port = listener.getsockname()[1]
+    listener.close()
+    with Line("127.0.0.1", port, 20) as line, pytest.raises(ConnectionRefusedError):
+        line.socket()
+    with Line("nowhere..invalid", port, 20) as line, pytest.raises(socket.gaierror):
+        line.socket()
+
+
+def test_only_an_account_that_may_be_reached_and_is_to_be_read_is_dialled_ahead(house):
+    house.change("mailrules.toml", "[smtp]", '[accounts.unread]\nhost = "127.0.0.1"\ntls = "none"\nuser = "u"\n'
+                 'password = { file = "password" }\nmailboxes = []\n\n[smtp]')  # fmt: skip
+    config = house.config
+    with Store.open(config.store, now=NOW.isoformat()) as store:
+        patience = Patience(config, store, config.account("shop"))
+        with dialled(config, store, ["shop", "unread"], NOW) as lines:
+            assert list(lines) == ["shop"]
+        alone(patience.note(Refused("no"), NOW))
+        with dialled(config, store, ["shop", "unread"], NOW) as lines:
+            assert not lines
+
+
+def test_a_quiet_poll_makes_one_connection_and_one_whose_rules_have_changed_does_as_well(house):
+    with only(house, Script({})) as server:
+        codes(house, NOW, NOW + MINUTE, NOW + 2 * MINUTE)
+        assert server.connections == 3
+        house.change("my.rules", "Renew", "Prolong")
+        codes(house, NOW + 3 * MINUTE)
+        house.change("my.rules", "create task", "create nonsense")
+        codes(house, NOW + 4 * MINUTE)
+        assert server.connections == 5
 
 
 # --- nothing new --------------------------------------------------------------------------------------------------

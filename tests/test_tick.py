@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parent.parent
 START = datetime(2024, 3, 29, 22, 10, tzinfo=UTC)  # two days before the clocks change in Berlin
 ZONES = ("UTC", "Europe/Berlin", "Asia/Kathmandu", "America/Los_Angeles", "Pacific/Kiritimati")
 HEAVY = (
-    "typer", "click", "lark", "jinja2", "mailparser", "imapclient", "pydantic", "rich", "sqlite_utils", "selectolax", "filelock", "smtplib",
+    "typer", "click", "lark", "shutil", "lzma", "jinja2", "mailparser", "imapclient", "pydantic", "rich", "sqlite_utils", "selectolax", "filelock", "smtplib",
     "mailrules.language", "mailrules.notices", "mailrules.ledger", "mailrules.decide", "mailrules.pipeline",
     "mailrules.mail", "mailrules.ruletests", "mailrules.actions",
 )  # fmt: skip
@@ -340,6 +340,40 @@ try:
 except SystemExit as end:
     print(end.code, *sorted(sys.modules))
 """
+
+
+ORDER = """\
+import sys
+from mailrules.cli import main
+order = []
+def imported(event, arguments):
+    if event == "import" and arguments[0] in ("mailrules.spine.intake", "imaplib"):
+        order.append(arguments[0])
+def called(frame, event, what):
+    if event == "c_call" and what.__name__ in ("start_new_thread", "start_joinable_thread"):
+        order.append("a-thread")
+sys.addaudithook(imported)
+sys.setprofile(called)
+try:
+    sys.argv = ["mailrules", "poll"]
+    main()
+except SystemExit as end:
+    print(end.code, *order)
+"""
+
+
+@pytest.mark.servers
+def test_a_quiet_poll_begins_to_connect_before_it_imports_what_reads_mail(dovecot: Dovecot, tmp_path: Path) -> None:
+    setting(tmp_path, QUIET, f"port = {dovecot.port}")
+    for _ in range(2):
+        assert run("poll", folder=tmp_path) == (0, "", "")
+    done = subprocess.run(
+        [sys.executable, "-c", ORDER], cwd=tmp_path, text=True, capture_output=True, check=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, encoding="utf-8",
+    )  # fmt: skip
+    code, *order = done.stdout.split()
+    assert code == "0", done.stderr
+    assert order == ["a-thread", "mailrules.spine.intake", "imaplib", "a-thread"]  # it dials; it waits for answers
 
 
 @pytest.mark.servers
