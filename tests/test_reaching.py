@@ -209,7 +209,7 @@ def heard(listener):
 def test_a_line_that_was_taken_is_its_takers_and_one_that_was_not_is_hung_up(listener, host):
     port = listener.getsockname()[1]
     with Line(host, port, 20) as line:
-        taken = line.socket()
+        taken = line.take()
     taken.sendall(b"hello")
     taken.close()
     assert heard(listener) == b"hello"
@@ -227,16 +227,16 @@ def test_a_line_that_comes_about_after_it_was_hung_up_is_closed_then():
             pass  # there is room for one at a time: the other is tried again in a second
         assert heard(narrow) == heard(narrow) == b""
         with pytest.raises(ConnectionAbortedError):
-            late.socket()
+            late.take()
 
 
 def test_what_kept_a_line_from_being_made_is_told_to_whoever_asks_for_it(listener):
     port = listener.getsockname()[1]
     listener.close()
     with Line("127.0.0.1", port, 20) as line, pytest.raises(ConnectionRefusedError):
-        line.socket()
+        line.take()
     with Line("nowhere..invalid", port, 20) as line, pytest.raises(socket.gaierror):
-        line.socket()
+        line.take()
 
 
 def test_only_an_account_that_may_be_reached_and_is_to_be_read_is_dialled_ahead(house):

@@ -119,7 +119,7 @@ class Wire(imaplib.IMAP4):
 
     def _create_socket(self, timeout: float | None = None) -> socket.socket:  # noqa: ARG002 - imaplib's signature
         settings = self._settings
-        first = self._line.socket()
+        first = self._line.take()
         sock: _Plain | _Tls = _Plain(first.family, first.type, first.proto, fileno=first.detach())
         sock.settimeout(settings.connect_timeout)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -31,7 +31,7 @@ class Line:
     ) -> None:
         self.hang_up()
 
-    def socket(self) -> socket.socket:
+    def take(self) -> socket.socket:
         """Wait for the connection and hand it over, once; raises what kept it from being made."""
         self._thread.join()
         with self._lock:

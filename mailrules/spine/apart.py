@@ -108,7 +108,7 @@ def main() -> None:
         source=task["source"], content=sys.stdin.buffer.read(), received_at=datetime.fromisoformat(task["received_at"]),
         media_type=task["media_type"],
     )  # fmt: skip
-    receiver = value_of(Receiver | None, task["receiver"])
+    receiver = Receiver(**task["receiver"]) if task["receiver"] else None
     try:
         reading = read(
             raw, rules, receiver=receiver, developers=task["developers"], senders=[(a, b) for a, b in task["senders"]],
