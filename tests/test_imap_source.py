@@ -3,6 +3,7 @@
 import os
 import re
 import socket
+import threading
 import time
 from datetime import UTC, datetime
 
@@ -12,6 +13,7 @@ from mailrules.demo.imap_server import MailServer
 from mailrules.errors import AuthError, ConfigError, TemporaryError
 from mailrules.sources.imap import ImapSession, ImapSettings, Missing, Unfetchable
 from mailrules.sources.imap_types import MailboxState, members, ranges, windows
+from mailrules.sources.imap_wire import tls_context
 from tests.servers import PASSWORD, Dovecot, dovecot_available, free_port, lying, scripted
 
 WHEN = datetime(2024, 3, 11, 9, 30, tzinfo=UTC)
@@ -156,6 +158,16 @@ def test_tls_to_a_plain_port_is_named():
         opened(own.port, tls="implicit"),
     ):
         pass
+
+
+def test_certificates_are_read_once_however_many_connections_begin_at_the_same_time():
+    together, found = threading.Barrier(8), []
+    threads = [threading.Thread(target=lambda: (together.wait(), found.append(tls_context(None)))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [tls_context(None)] * 8
 
 
 def test_a_server_without_starttls_is_a_configuration_error():

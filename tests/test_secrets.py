@@ -196,7 +196,7 @@ def test_no_secret_is_in_what_a_refused_login_or_a_crash_prints(house):
     site.mkdir()
     (site / "sitecustomize.py").write_text(
         "import mailrules.spine.intake as intake\n"
-        "def crash(self, account, report):\n"
+        "def crash(self, account, report, line):\n"
         "    password = self.config.secret(account.password, 'x')()\n"
         f"    raise RuntimeError('a bug with ' + password + ' and {TOKEN}')\n"
         "intake.Intake.poll = crash\n",

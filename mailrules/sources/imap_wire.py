@@ -13,6 +13,7 @@ import imaplib
 import re
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -95,9 +96,17 @@ class _Tls(_Limited, ssl.SSLSocket):
     pass
 
 
-@functools.cache
+_READING = threading.Lock()
+
+
 def tls_context(ca_file: str | None) -> ssl.SSLContext:
     """Return the one context for all connections: reading all certificates takes longer than a handshake."""
+    with _READING:  # why: many connections begin at once, and each would read them
+        return _tls_context(ca_file)
+
+
+@functools.cache
+def _tls_context(ca_file: str | None) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=ca_file)
     except OSError as error:

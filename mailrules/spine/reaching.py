@@ -10,14 +10,15 @@ What is remembered lies in the store, so that it holds for the next process too:
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
 from mailrules.config import Account, Config
-from mailrules.errors import AuthError, TemporaryError
+from mailrules.errors import AuthError, ConfigError, TemporaryError
 from mailrules.sources.imap_types import ImapSettings, Refused, Throttled
 from mailrules.sources.line import Line
 from mailrules.spine.pool import AT_ONCE, alone, away
@@ -88,7 +89,20 @@ def dialled(config: Config, store: Store, names: Iterable[str], now: datetime) -
     with ExitStack() as lines:
         accounts = [config.account(name) for name in islice(names, AT_ONCE)]
         free = [a for a in accounts if a.mailboxes and Patience(config, store, a).free(now)]
-        yield {account.name: lines.enter_context(_line(config, account)) for account in free}
+        made = {account.name: lines.enter_context(_line(config, account)) for account in free}
+        believed = {account.ca_file for account in free if account.tls != "none"}
+        if believed:
+            threading.Thread(target=_read, args=(believed,), daemon=True).start()
+        yield made
+
+
+def _read(ca_files: Iterable[str | None]) -> None:
+    """Read the certificates that servers are believed by: that takes as long as their answer, and holds up no other thread."""
+    from mailrules.sources.imap_wire import tls_context
+
+    for ca_file in ca_files:
+        with suppress(ConfigError):  # why: the session tells it
+            tls_context(ca_file)
 
 
 def _line(config: Config, account: Account) -> Line:
