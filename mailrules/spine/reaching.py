@@ -72,7 +72,9 @@ def session_of(
     config: Config, account: Account, *, now: datetime | None = None, budget: int = 0, line: Line | None = None
 ) -> ImapSession: ...
 @overload
-def session_of(config: Config, account: Account, kind: type[S], *, now: datetime | None = None) -> S: ...
+def session_of(
+    config: Config, account: Account, kind: type[S], *, now: datetime | None = None, budget: int = 0
+) -> S: ...
 def session_of(
     config: Config, account: Account, kind: type[Any] | None = None, *, now: datetime | None = None, budget: int = 0,
     line: Line | None = None,
