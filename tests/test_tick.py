@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parent.parent
 START = datetime(2024, 3, 29, 22, 10, tzinfo=UTC)  # two days before the clocks change in Berlin
 ZONES = ("UTC", "Europe/Berlin", "Asia/Kathmandu", "America/Los_Angeles", "Pacific/Kiritimati")
 HEAVY = (
-    "typer", "click", "lark", "shutil", "lzma", "jinja2", "mailparser", "imapclient", "pydantic", "rich", "sqlite_utils", "selectolax", "filelock", "smtplib",
+    "typer", "click", "lark", "dataclasses", "inspect", "shutil", "lzma", "jinja2", "mailparser", "imapclient", "pydantic", "rich", "sqlite_utils", "selectolax", "filelock", "smtplib",
     "mailrules.language", "mailrules.notices", "mailrules.ledger", "mailrules.decide", "mailrules.pipeline",
     "mailrules.mail", "mailrules.ruletests", "mailrules.actions",
 )  # fmt: skip

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import chain
 from typing import NamedTuple
@@ -26,8 +25,7 @@ NEWEST = 500
 """Of so many messages that are to be passed over by a search, the date is looked at, too."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class Seen(NamedTuple):
     """How far one mailbox was read."""
 
     account: str
@@ -50,13 +48,12 @@ class Visit(NamedTuple):
     ended: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Passed:
+class _Passed(NamedTuple):
     """What was passed over in one mailbox: the day, and the messages that came before it."""
 
     since: date
     uidvalidity: int
-    count: int
+    number: int
     sets: list[str]
 
     @property
@@ -64,8 +61,7 @@ class _Passed:
         return frozenset(uid for some in self.sets for uid in members(some))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mailboxes:
+class Mailboxes(NamedTuple):
     """What one run reads. `bounds` (of a plan) says how far each mailbox is read; without it, to its end.
 
     `since` is the day from which on a mailbox is read that was never read before.
@@ -163,7 +159,7 @@ class Mailboxes:
     def _known(self, account: Account, mailbox: str, uidvalidity: int) -> int:
         """Return how many messages of a mailbox are accounted for."""
         passed = self._passed(account, mailbox)
-        over = passed.count if passed and passed.uidvalidity == uidvalidity else 0
+        over = passed.number if passed and passed.uidvalidity == uidvalidity else 0
         return over + self.store.known_places(account.name, mailbox, uidvalidity)
 
     def _low(self, account: Account, mailbox: str, state: MailboxState) -> int:

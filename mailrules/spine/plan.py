@@ -20,7 +20,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from mailrules.config import Config
@@ -93,7 +93,7 @@ def to_text(plan: Plan) -> str:
     """Return a plan as the text of its file."""
     body = {
         **_plain(plan),
-        "mailboxes": [asdict(m) for m in plan.mailboxes],
+        "mailboxes": [m._asdict() for m in plan.mailboxes],
         "effects": [_plain(e) for e in plan.effects],
     }
     return json.dumps({"version": VERSION, **body}, ensure_ascii=False, indent=1, default=str) + "\n"
