@@ -195,6 +195,7 @@ def test_text_that_may_be_seen_is_kept(sheet: str, style: str) -> None:
         "<td style='font-size:0px'><div style='font-size:0px;display:inline-block'><p style='font:14px/1 Arial'>{}</p></div></td>",
         "<style>.row{{font-size:0}} .row2,.cell{{font-size:14px}}</style><td class=row><span class=cell>{}</span></td>",
         "<style>.cell{{font-size:14px}}</style><td style='font-size:0'><span class=cell>{}</span></td>",
+        "<STYLE>.cell{{FONT-SIZE:14PX}}</STYLE><TD STYLE='FONT-SIZE:0'><SPAN CLASS=cell>{}</SPAN></TD>",
         "<style>#a{{font-size:14px}} .cell{{font-size:0}}</style><td><span id=a class=cell>{}</span></td>",
         "<td style='font:0/0 a'><b style='font:italic bold 12px/30px Georgia, serif'>{}</b></td>", "<td style='font-size:0'><b style='font-size:small'>{}</b></td>",
         "<td style='visibility:hidden'><b style='visibility:visible'>{}</b></td>",

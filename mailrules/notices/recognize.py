@@ -120,7 +120,7 @@ def _overflow(beyond: Notice) -> Notice:
 
 def _recognize(message: Message, wordings: Wordings, systems: dict[str, System]) -> list[Notice]:
     found: list[Notice] = []
-    budget = MAX_DRAFTS
+    budget, path = MAX_DRAFTS, f"#{message.path}" if message.path else ""
     for group in groups_of(message):
         items = _items(group, wordings, systems)
         made = [item.notice for item in items]
@@ -141,10 +141,11 @@ def _recognize(message: Message, wordings: Wordings, systems: dict[str, System])
             written = datetime.combine(group.written, _NOON, UTC) if group.written else None
         else:
             written = message.sent_at if message.path else None
-        found += [replace(n, forwarded=forwarded, written=written, notes=_notes(n, group.written)) for n in made]
-    region = region_of(message) if found else None
-    path = f"#{message.path}" if message.path else ""
-    found = [replace(n, path=path, region=_said_region(n) or region) for n in found]
+        region = region_of(message) if made else None
+        found += [
+            replace(n, forwarded=forwarded, written=written, notes=_notes(n, group.written), path=path, region=_said_region(n) or region)
+            for n in made
+        ]  # fmt: skip
     for attached in message.attached:
         found += _recognize(attached, wordings, systems)
     return found
