@@ -27,8 +27,9 @@ def touched(group: Group, wordings: Wordings) -> list[int]:
     for must, numbers in wordings.by_title.items():
         if must in about:
             found.update(numbers)
+    said = "\n".join(text.searched.squeezed for text in group.texts)
     for must, numbers in wordings.by_words.items():
-        if not found.issuperset(numbers) and any(text.searched.says(must) for text in group.texts):
+        if must in said:
             found.update(numbers)
     for text in group.texts:
         above = text.tables.headings.keys() & wordings.by_heading.keys()
