@@ -10,7 +10,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from json.encoder import encode_basestring
 from typing import Any, Literal
 
 ActionKind = Literal[
@@ -37,7 +36,7 @@ def effect_key(authorization: str, due: str, rule: str, action: str, target: str
 
     `due` is the expiry date or the episode's day (YYYY-MM-DD); `stage` is "" or a rung such as "14 days before".
     """
-    material = f"[{', '.join(map(encode_basestring, (authorization, due, rule, action, target, stage)))}]"
+    material = json.dumps([authorization, due, rule, action, target, stage], ensure_ascii=False)
     return hashlib.sha256(material.encode()).hexdigest()[:32]
 
 

@@ -362,17 +362,23 @@ except SystemExit as end:
 """
 
 
+def told_by(code: str, folder: Path) -> list[str]:
+    """Return the words that a poll in a process of its own prints behind its exit code, which is 0."""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, text=True, capture_output=True, check=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, encoding="utf-8",
+    )  # fmt: skip
+    ended, *words = done.stdout.split()
+    assert ended == "0", done.stderr
+    return words
+
+
 @pytest.mark.servers
 def test_a_quiet_poll_begins_to_connect_before_it_imports_what_reads_mail(dovecot: Dovecot, tmp_path: Path) -> None:
     setting(tmp_path, QUIET, f"port = {dovecot.port}")
     for _ in range(2):
         assert run("poll", folder=tmp_path) == (0, "", "")
-    done = subprocess.run(
-        [sys.executable, "-c", ORDER], cwd=tmp_path, text=True, capture_output=True, check=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)}, encoding="utf-8",
-    )  # fmt: skip
-    code, *order = done.stdout.split()
-    assert code == "0", done.stderr
+    order = told_by(ORDER, tmp_path)
     assert order == ["a-thread", "mailrules.spine.intake", "imaplib", "a-thread"]  # it dials; it waits for answers
 
 
@@ -382,11 +388,6 @@ def test_a_quiet_poll_imports_nothing_heavy_and_reads_no_rules(dovecot: Dovecot,
     dovecot.add(b"From: a@shop.example\r\nSubject: hello\r\n\r\nhello\r\n", datetime(2024, 3, 11, 8, tzinfo=UTC))
     for _ in range(2):
         assert run("poll", folder=tmp_path) == (0, "", "")
-    done = subprocess.run(
-        [sys.executable, "-c", LISTING], cwd=tmp_path, text=True, capture_output=True, check=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)}, encoding="utf-8",
-    )  # fmt: skip
-    code, *modules = done.stdout.split()
-    assert code == "0", done.stderr
+    modules = told_by(LISTING, tmp_path)
     assert "imaplib" in modules
     assert [m for m in modules if re.match(rf"(?:{'|'.join(map(re.escape, HEAVY))})(?:\.|$)", m)] == []

@@ -186,12 +186,12 @@ def _tag_end(html: str, at: int) -> int:
             return len(html)
 
 
-def _events(html: str, tree: LexborHTMLParser, root: LexborNode) -> Iterator[tuple[str, str, LexborNode]]:
+def _events(sheets: Sheets, root: LexborNode) -> Iterator[tuple[str, str, LexborNode]]:
     """Walk the visible tree without recursion: ("open" | "close" | "text", tag or text, node).
 
     Elements that neither shape lines nor link (`<b>`, `<span>`) are walked through, and not told.
     """
-    sheets, paint, unseen = Sheets(tree).read(html), first_paint(tree), frozenset[str]()
+    paint, unseen = first_paint(sheets.tree), frozenset[str]()
     stack: list[tuple[LexborNode, bool, Paint, frozenset[str]]] = [(root, False, paint, unseen)]
     while stack:
         node, leaving, paint, unseen = stack.pop()
@@ -262,7 +262,10 @@ def html_to_text(html: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
     root = tree.root
     if root is None:
         return "", (), defects
-    events = list(_events(html, tree, root))
+    sheets = Sheets(tree).read(html)
+    if sheets.over:
+        return "", (), ("A style sheet of the HTML is about too many elements to be read.",)
+    events = list(_events(sheets, root))
     layout: set[int] = set()  # rows that contain a table: their nested rows are the lines
     rows: list[int] = []
     for index, (kind, tag, _) in enumerate(events):

@@ -21,8 +21,8 @@ DROPPED = frozenset(
     ("head", "style", "script", "title", "template", "noembed", "noframes", "iframe", "object", "audio", "video")
 )
 SHEETS_CAP = 200_000
-SELECTORS_CAP, ELEMENTS_CAP = 60, 10_000
-"""So many selectors of sheets are followed, each to so many elements."""
+SELECTORS_CAP, ELEMENTS_CAP = 60, 20_000
+"""So many selectors of sheets are followed; where one reaches more elements, it cannot be told in time what is seen."""
 FAR, BEYOND = 500.0, 5_000.0
 """So many pixels before the page begins, and behind where one ends, nobody looks."""
 TINY = 2.0
@@ -175,6 +175,8 @@ class Sheets:
     tree: LexborHTMLParser
     hidden: set[int] = field(default_factory=set)
     says: dict[int, dict[str, tuple[tuple[object, ...], str]]] = field(default_factory=dict)
+    over: bool = False
+    """Whether a selector reaches more elements than ELEMENTS_CAP."""
 
     def read(self, html: str) -> Sheets:
         """Read what hides; and what takes it back, only where anything hides in a way that can be taken back."""
@@ -209,7 +211,11 @@ class Sheets:
             inherited = {
                 name: (("!important" in said[name], *weight), said[name]) for name in said.keys() & _INHERITED.keys()
             }
-            for node in islice(self.tree.css(selector), ELEMENTS_CAP):
+            nodes = self.tree.css(selector)
+            if len(nodes) > ELEMENTS_CAP:
+                self.over = True
+                return
+            for node in nodes:
                 key = node.mem_id
                 if key not in own:
                     own[key] = declared((node.attributes or {}).get("style") or "")

@@ -91,11 +91,8 @@ class Searched:
             self._known[key] = known
         return known
 
-    def says(self, must: str) -> bool:
-        """Whether a squeezed text stands anywhere in the lines."""
-        return self._count(must) > 0
-
     def _count(self, must: str) -> int:
+        """Return how often a squeezed text stands in the lines."""
         count = self._counts.get(must)
         if count is None:
             count = self._counts[must] = self.squeezed.count(must)
@@ -105,7 +102,7 @@ class Searched:
         """Whether that stands there without which a clause is found nowhere, in no part of the lines either."""
         if clause.place != "says" and not self._beginning(clause.begins):
             return False
-        return self.says(clause.must)
+        return self._count(clause.must) > 0
 
     def may_repeat(self, clause: CompiledClause) -> bool:
         """Whether that stands there twice without which a clause is found nowhere."""
