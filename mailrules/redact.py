@@ -21,6 +21,8 @@ from typing import Any, TextIO
 MARK = "[redacted]"
 SHORTEST = 4
 """Anything shorter would be found in half of all words."""
+SENTENCE = 300
+"""Characters of what a server said that are told."""
 PLAIN = 8
 """From this length on a secret is taken out even from the middle of a word."""
 
@@ -74,6 +76,10 @@ class Secrets:
             elif secret in text:  # why the look-around: a password that is a short word must not eat into longer words
                 text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", MARK, text)
         return _BLOB.sub(lambda found: MARK if _holds(found[0], known) else found[0], text)
+
+    def shortened(self, text: str) -> str:
+        """Return the beginning of what a server said, without secrets: nobody would know the half of one again."""
+        return self.redacted(text)[:SENTENCE].strip()
 
 
 def _holds(blob: str, known: Sequence[str]) -> bool:

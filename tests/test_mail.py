@@ -240,7 +240,7 @@ def test_the_ground_of_an_outer_element_counts_and_a_picture_is_no_color() -> No
 
 def test_where_a_sheet_is_about_too_many_elements_nothing_is_read_rather_than_what_it_hides() -> None:
     text, links, defects = html_to_text(
-        "<style>.h{display:none}</style>" + "<i class=h></i>" * 20_000 + "<p class=h>BAD</p>"
+        "<style>.h{display:none}</style>" + "<p class=h></p>" * 20_000 + "<p class=h>BAD</p>"
     )
     assert (text, links) == ("", ())
     assert defects == ("A style sheet of the HTML is about too many elements to be read.",)

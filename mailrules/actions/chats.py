@@ -122,4 +122,4 @@ class _Said(logging.Handler):
 
     def add(self, line: str) -> None:
         """Keep the beginning of a line, without the pieces of the address."""
-        self.lines.append(self._secrets.redacted(line)[:300])
+        self.lines.append(self._secrets.shortened(line))

@@ -161,7 +161,7 @@ def _sign_in(server: smtplib.SMTP, settings: SmtpSettings, user: str, secret: st
     try:
         server.auth(exchange.mechanism, lambda challenge=None: exchange.answer(challenge or b"").decode("utf-8"))
     except smtplib.SMTPAuthenticationError as error:
-        said = Secrets(secret).redacted(exchange.refusal)[:300]
+        said = Secrets(secret).shortened(exchange.refusal)
         told = f"; it said of the access token: {said}" if said else ""
         raise smtplib.SMTPAuthenticationError(error.smtp_code, _text(error.smtp_error) + told) from error
 

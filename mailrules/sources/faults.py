@@ -57,12 +57,7 @@ def words_of(error: BaseException, sent: Sequence[str] = ()) -> str:
     text = _COMMAND.sub("", str(error)) or type(error).__name__
     quoted = re.search(r"""b(['"])(.*)\1""", text, re.DOTALL)  # imaplib puts the repr of bytes into its messages
     text = quoted.group(2) if quoted else text
-    return shortened("".join(c if c.isprintable() else " " for c in text), sent)
-
-
-def shortened(text: str, sent: Sequence[str]) -> str:
-    """Return the beginning of what a server said, without secrets: nobody would know the half of one again."""
-    return Secrets(*sent).redacted(text)[:300].strip()
+    return Secrets(*sent).shortened("".join(c if c.isprintable() else " " for c in text))
 
 
 def fault(

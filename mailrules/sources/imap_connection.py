@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from mailrules import __version__
 from mailrules.errors import AuthError, ConfigError, TemporaryError
+from mailrules.redact import Secrets
 from mailrules.sasl import MECHANISMS, Exchange
-from mailrules.sources.faults import passing, shortened, words_of
+from mailrules.sources.faults import passing, words_of
 from mailrules.sources.imap_types import ImapSettings, Refused
 from mailrules.sources.imap_wire import Guarded, Wire, tls_context
 from mailrules.sources.line import Line
@@ -128,7 +129,7 @@ class Connection(Guarded):
             except imaplib.IMAP4.error as error:
                 if not exchange.refusal or passing(words_of(error)):
                     raise
-                said = shortened(exchange.refusal, self._sent)
+                said = Secrets(*self._sent).shortened(exchange.refusal)
                 raise Refused(
                     f"{self._place}: the server refused the access token: {said}",
                     said=said,

@@ -15,6 +15,7 @@ from google.oauth2.credentials import Credentials
 from google_auth_oauthlib.flow import InstalledAppFlow
 
 from mailrules.errors import AuthError, TemporaryError
+from mailrules.redact import Secrets
 from mailrules.sources.oauth import Ask, Grant, OAuthClient, Tell
 
 SCOPES = ["https://mail.google.com/"]
@@ -87,4 +88,4 @@ def _grant(client: OAuthClient, credentials: Any) -> Grant:
 
 def _words(error: Exception) -> str:
     said = str(error.args[0]) if error.args else type(error).__name__
-    return "".join(c if c.isprintable() else " " for c in said)[:300]
+    return Secrets().shortened("".join(c if c.isprintable() else " " for c in said))

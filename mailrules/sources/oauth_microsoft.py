@@ -15,6 +15,7 @@ import msal
 import requests
 
 from mailrules.errors import AuthError, TemporaryError
+from mailrules.redact import Secrets
 from mailrules.sources.oauth import Ask, Grant, OAuthClient, Tell
 
 SCOPES = ["https://outlook.office.com/IMAP.AccessAsUser.All", "https://outlook.office.com/SMTP.Send"]
@@ -79,7 +80,7 @@ def _asked(call: Any) -> Any:
             f"Microsoft could not be asked: {where} is not reached", help="look at the network; nothing is lost"
         ) from error
     except (requests.RequestException, ValueError) as error:  # ValueError: msal, of a tenant that does not exist
-        words = "".join(c if c.isprintable() else " " for c in str(error))[:300]
+        words = Secrets().shortened("".join(c if c.isprintable() else " " for c in str(error)))
         raise TemporaryError(
             f"Microsoft could not be asked: {words}", help="look at `tenant` under [oauth.microsoft]"
         ) from error
@@ -97,6 +98,7 @@ def _grant(client: OAuthClient, answer: dict[str, Any], cache: Any) -> Grant:
 
 
 def _refused(answer: dict[str, Any]) -> AuthError:
-    words = str(answer.get("error_description") or answer.get("error") or "no reason was given").splitlines()[0][:300]
+    told = str(answer.get("error_description") or answer.get("error") or "no reason was given")
+    words = Secrets().shortened(told.splitlines()[0])
     code = next((code for code in KNOWN if code in words), "")
     return AuthError(f"Microsoft gave no access token: {words}", help=KNOWN.get(code, SIGN_IN_AGAIN))
