@@ -228,6 +228,48 @@ def test_a_store_of_the_first_schema_is_taken_over_with_what_it_knew(tmp_path):
         assert store.ledger() == ledger
 
 
+def at_once(paths, count=4):
+    """Open each of the stores in `count` processes at the same moment; return what each said of it."""
+    import multiprocessing
+
+    processes = multiprocessing.get_context("fork")
+    start, said = processes.Barrier(count), processes.SimpleQueue()
+
+    def opened():
+        for path in paths:
+            start.wait(30)
+            try:
+                with Store.open(path, now=NOW) as store:
+                    said.put(store.own_id())
+            except MailrulesError as error:
+                said.put(str(error))
+
+    workers = [processes.Process(target=opened) for _ in range(count)]
+    for worker in workers:
+        worker.start()
+    answers = [said.get() for _ in range(count * len(paths))]
+    for worker in workers:
+        worker.join(30)
+    return answers
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+def test_a_store_that_several_begin_at_the_same_moment_is_begun_once_and_opened_by_all(tmp_path):
+    answers = at_once([tmp_path / f"new{number}" / "store.db" for number in range(60)])
+    assert {len(answer) for answer in answers} == {32}, set(answers)
+    assert len(set(answers)) == 60
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+def test_a_store_that_several_take_over_at_the_same_moment_is_taken_over_once_and_its_copy_is_the_old_one(tmp_path):
+    answers = at_once([schema_1(tmp_path / f"{number}.db") for number in range(20)])
+    assert set(answers) == {"0123456789abcdef0123456789abcdef"}
+    for copy in tmp_path.glob("*.bak"):
+        with contextlib.closing(sqlite3.connect(copy)) as old:
+            assert old.execute("PRAGMA user_version").fetchone() == (1,)
+    assert len(list(tmp_path.glob("*.bak"))) == 20
+
+
 def test_a_ledger_comes_back_as_it_was_written(store):
     ledger = seen(sight(), token_error("2024-03-15"), status("2024-03-20", "active", "2025-03-20"))
     ledger = snooze(ledger, only(ledger).id, date(2024, 4, 1), at=NOW, day=date(2024, 3, 21)).ledger

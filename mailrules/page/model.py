@@ -6,6 +6,7 @@ In: a Look, a page's number, filters. Out: dicts for the templates. May not live
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -218,7 +219,11 @@ def _block(source: str, line: int) -> str:
 def _size(store: Path) -> int:
     """Return how large the store is, with what was written and not yet folded into its file."""
     log = store.with_name(f"{store.name}-wal")
-    return sum(file.stat().st_size for file in (store, log) if file.exists())
+    total = 0
+    for file in (store, log):
+        with suppress(FileNotFoundError):  # why not asked before: a poll that ends just now takes the log away
+            total += file.stat().st_size
+    return total
 
 
 def health(it: Look) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from errno import EROFS
 from pathlib import Path
 from typing import Any, Self
@@ -238,8 +239,9 @@ def _size(path: Path) -> int:
 
 
 def _make(path: Path) -> None:
-    if not path.parent.exists():
-        path.parent.mkdir(mode=0o700)  # why not its parents: a disk that is not mounted must not look like a new start
+    """Make the file and its folder where they are missing; another mailrules may be making them at the same moment."""
+    if not path.parent.exists():  # why not its parents, too: a disk that is not mounted must not look like a new start
+        path.parent.mkdir(mode=0o700, exist_ok=True)
     if not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
@@ -247,10 +249,23 @@ def _make(path: Path) -> None:
 def _settings(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-        connection.execute("PRAGMA journal_mode=WAL")
+        _keep_a_log(connection)
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute(f"PRAGMA wal_autocheckpoint={LOG_PAGES}")
     connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _keep_a_log(connection: sqlite3.Connection) -> None:
+    """Change a new file to a log beside it. SQLite waits for nobody here, whatever busy_timeout says: so we do."""
+    for left in reversed(range(int(BUSY_SECONDS * 100))):
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if not left or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _version(connection: sqlite3.Connection, path: Path | None) -> int:
@@ -278,29 +293,33 @@ def _of_today(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _bring_up_to_date(connection: sqlite3.Connection, path: Path | None, now: str) -> None:
-    version = _version(connection, path)
-    if version == SCHEMA:
+    if _version(connection, path) == SCHEMA:
         return
-    tables = "SELECT name FROM sqlite_master WHERE type = 'table'"
-    found = {row[0] for row in connection.execute(tables)}
-    if found and "_sqlite_migrations" not in found:
-        raise StoreError(f"{path} is a database of another program", help="name another file as `store`")
-    if version and path is not None:
-        _copy(connection, path.with_name(f"{path.name}.schema{version}-{now[:10]}.bak"))
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if not connection.execute(tables).fetchone():
-            _lay_out(connection)
-        elif _version(connection, path) < SCHEMA:
-            from mailrules.store.migrations import migrate
-
-            migrate(connection)
-        connection.execute(f"PRAGMA user_version={SCHEMA}")
+        _take_over(connection, path, now)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _take_over(connection: sqlite3.Connection, path: Path | None, now: str) -> None:
+    """Make all tables, or the steps that are missing, in the caller's transaction."""
+    version = _version(connection, path)  # why again: another mailrules may have done all of it meanwhile
+    found = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if found and "_sqlite_migrations" not in found:
+        raise StoreError(f"{path} is a database of another program", help="name another file as `store`")
+    if not found:
+        _lay_out(connection)
+    elif version < SCHEMA:
+        from mailrules.store.migrations import migrate
+
+        if version and path is not None:
+            _copy(path, path.with_name(f"{path.name}.schema{version}-{now[:10]}.bak"))
+        migrate(connection)
+    connection.execute(f"PRAGMA user_version={SCHEMA}")
 
 
 def _lay_out(connection: sqlite3.Connection) -> None:
@@ -310,10 +329,8 @@ def _lay_out(connection: sqlite3.Connection) -> None:
     connection.execute("INSERT INTO meta VALUES ('own_id', ?, '')", (secrets.token_hex(16),))
 
 
-def _copy(connection: sqlite3.Connection, target: Path) -> None:
+def _copy(path: Path, target: Path) -> None:
+    """Copy the store as it was before the transaction that is open, over a connection of its own: SQLite reads no other."""
     os.close(os.open(target, os.O_CREAT | os.O_RDWR, 0o600))
-    copy = sqlite3.connect(target)
-    try:
-        connection.backup(copy)
-    finally:
-        copy.close()
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(target)) as copy:
+        source.backup(copy)
