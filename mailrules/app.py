@@ -127,7 +127,7 @@ def apply(config: Config, plan: Plan, *, tell_time: Clock = clock) -> Outcome:
 
     outcome = Outcome(plan)
     store = Store.open(config.store, now=tell_time().isoformat())
-    with store.exclusive() as mine:
+    with store, store.exclusive() as mine:
         if not mine:
             return Outcome(plan, busy=True)
         try:
@@ -187,7 +187,7 @@ def ingest_documents(config: Config, documents: Iterable[RawMessage], account: A
     outcome.reports.append(report)
     now = clock().isoformat()
     store = Store.open(config.store, now=now)
-    with store.exclusive() as mine:
+    with store, store.exclusive() as mine:
         if not mine:
             return Outcome(busy=True)
         gate = Gate(config, store, now)

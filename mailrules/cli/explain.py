@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -66,7 +68,11 @@ def explain(
         return
     if re.fullmatch(r"[ENW][0-9]{3}", what.upper()) and not Path(what).exists():
         raise UsageError(f"no problem has the code {what}", help=f"the codes are {', '.join(sorted(CODES))}")
-    scene = _scene(config, rule, as_json=as_json)
+    with _scene(config, rule, as_json=as_json) as scene:
+        _explained(scene, what)
+
+
+def _explained(scene: _Scene, what: str) -> None:
     if what == "-" or Path(what).exists():
         from mailrules.sources.files import documents
 
@@ -99,20 +105,22 @@ def explain(
         _message(scene, raw, stored)
 
 
-def _scene(path: str | None, rule: str | None, *, as_json: bool) -> _Scene:
+@contextmanager
+def _scene(path: str | None, rule: str | None, *, as_json: bool) -> Iterator[_Scene]:
     from mailrules import app
     from mailrules import config as configuration
     from mailrules.spine import live
     from mailrules.store import Store
 
     config = configuration.load(path)
-    store, now = Store.scratch(config.store), app.clock()
-    rules, error = live.live_rules(config, store, now.isoformat())
-    if error:
-        sys.stderr.write(
-            f"mailrules: explained with the last good rules, which are live: {error}\n  help: {error.help}\n"
-        )
-    return _Scene(config=config, store=store, rules=rules, now=now, rule=rule, as_json=as_json)
+    with Store.scratch(config.store) as store:
+        now = app.clock()
+        rules, error = live.live_rules(config, store, now.isoformat())
+        if error:
+            sys.stderr.write(
+                f"mailrules: explained with the last good rules, which are live: {error}\n  help: {error.help}\n"
+            )
+        yield _Scene(config=config, store=store, rules=rules, now=now, rule=rule, as_json=as_json)
 
 
 def _authorizations(ledger: Ledger, what: str) -> list[Authorization]:

@@ -84,15 +84,16 @@ def replay(
 
     loaded, now = configuration.load(config), app.clock()
     first = _day("--since", since) if since else date.min
-    store = Store.scratch(loaded.store)
-    old, error = live.live_rules(loaded, store, now.isoformat())
-    if error:
-        sys.stderr.write(f"mailrules: compared with the last good rules, which are live: {error}\n")
-    new = checked_rules([*shipped_rules(), *((path, text_of(path)) for path in rules)], loaded)
-    before = history(store, loaded, old)
-    # why: reading is most of the work, and most new rules read mail as the live ones do
-    alike = (old.systems, old.definitions.notices) == (new.systems, new.definitions.notices)
-    after = before if alike else history(store, loaded, new)
+    with Store.scratch(loaded.store) as store:
+        old, error = live.live_rules(loaded, store, now.isoformat())
+        if error:
+            sys.stderr.write(f"mailrules: compared with the last good rules, which are live: {error}\n")
+        new = checked_rules([*shipped_rules(), *((path, text_of(path)) for path in rules)], loaded)
+        before = history(store, loaded, old)
+        # why: reading is most of the work, and most new rules read mail as the live ones do
+        alike = (old.systems, old.definitions.notices) == (new.systems, new.definitions.notices)
+        after = before if alike else history(store, loaded, new)
+        subjects = {message.id: message.subject for message in store.messages()}
     one, other = (play(h.steps, r, loaded.world, now) for h, r in ((before, old), (after, new)))
     zones = loaded.world.accounts
     found = [
@@ -100,7 +101,6 @@ def replay(
         for d in compare(one, other, zones)
         if d.asked.at.astimezone(zones[d.asked.effect.account].zone).date() >= first
     ]
-    subjects = {row["id"]: row["subject"] for row in ({"id": m.id, "subject": m.subject} for m in store.messages())}
     rows = [
         *_counts(one, other, old, new),
         *(_difference(d, (one.ledger, other.ledger), zones) for d in found),

@@ -5,6 +5,7 @@ In: arguments. Out: accounts, a tested login, every setting with its origin. May
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -27,7 +28,8 @@ def list_accounts(config: ConfigPath = None, as_json: AsJson = False) -> None:
     from mailrules.store import Store
 
     loaded = configuration.load(config)
-    rows = conditions(loaded, Store.look(loaded.store) if loaded.store.exists() else None, app.clock())
+    with Store.look(loaded.store) if loaded.store.exists() else nullcontext() as store:
+        rows = conditions(loaded, store, app.clock())
     shown = ("account", "host", "user", "mailboxes", "last_ok", "failing_since", "left_alone_until")
     emit(rows, shown, as_json=as_json, empty="no account")
 

@@ -101,36 +101,36 @@ def _run(out: TextIO, folder: Path, *, kept: bool) -> int:
         )
         outcome = app.poll(config)
         again = app.poll(config)
-    store = Store.open(config.store, now=app.clock().isoformat())
     report = outcome.reports[0]
     if report.error:
         raise report.error
     out.write("What came in\n")
     out.write(f"  {report.seen} mails; {report.candidates} could be notices, so only their text was fetched.\n\n")
-    out.write("What was understood\n")
-    out.writelines(f"  {line}\n" for line in _understood(store))
-    out.write("\nThe ledger\n")
-    for subject in sorted(store.ledger().authorizations.values(), key=lambda a: a.expires or "9"):
-        day = (
-            f"lapses on {subject.expires} ({(date.fromisoformat(subject.expires) - app.clock().date()).days} days)"
-            if subject.expires
-            else "must be renewed; no date was given"
-        )
-        out.write(f"  {subject.developer}{f' ({subject.developer_id})' if subject.developer_id else ''}: {day}\n")
-    out.write("\nWhat was done, and by which rule\n")
-    for row in store.effects():
-        what = {
-            "create_task": "created a task",
-            "forward": "forwarded the mail",
-            "notify": "wrote",
-            "run_script": "ran the script",
-        }[row["action"]]
-        out.write(f"  {what} {row['target']}".rstrip() + f": {row['state']}   rule `{row['rule']}`\n")
-        if row.get("output"):
-            out.write(f"      it said: {str(row['output']).strip()}\n")
-    out.write("\nTasks\n")
-    for row in store.tasks("open"):
-        out.write(f"  {row['title']}" + (f"   (by {row['due']})" if row["due"] else "") + "\n")
+    with Store.open(config.store, now=app.clock().isoformat()) as store:
+        out.write("What was understood\n")
+        out.writelines(f"  {line}\n" for line in _understood(store))
+        out.write("\nThe ledger\n")
+        for subject in sorted(store.ledger().authorizations.values(), key=lambda a: a.expires or "9"):
+            day = (
+                f"lapses on {subject.expires} ({(date.fromisoformat(subject.expires) - app.clock().date()).days} days)"
+                if subject.expires
+                else "must be renewed; no date was given"
+            )
+            out.write(f"  {subject.developer}{f' ({subject.developer_id})' if subject.developer_id else ''}: {day}\n")
+        out.write("\nWhat was done, and by which rule\n")
+        for row in store.effects():
+            what = {
+                "create_task": "created a task",
+                "forward": "forwarded the mail",
+                "notify": "wrote",
+                "run_script": "ran the script",
+            }[row["action"]]
+            out.write(f"  {what} {row['target']}".rstrip() + f": {row['state']}   rule `{row['rule']}`\n")
+            if row.get("output"):
+                out.write(f"      it said: {str(row['output']).strip()}\n")
+        out.write("\nTasks\n")
+        for row in store.tasks("open"):
+            out.write(f"  {row['title']}" + (f"   (by {row['due']})" if row["due"] else "") + "\n")
     out.write(f"\nMail that went out: {len(sink.received)}\n")
     out.writelines(f"  to {', '.join(delivered.recipients)}\n" for delivered in sink.received)
     out.write(
