@@ -17,6 +17,7 @@ from mailrules.demo.smtp_sink import SmtpSink
 from mailrules.spine.plan import Plan, from_text, to_text
 from mailrules.store import Store
 from tests.mails import DEVELOPER, DEVELOPER_ID, RECEIVER, plain_text, wrapped
+from tests.stores import lent
 
 NOW = datetime(2024, 3, 25, 9, 0, tzinfo=UTC)
 EXPIRES = date(2024, 4, 10)
@@ -53,7 +54,7 @@ class House:
 
     @property
     def store(self) -> Store:
-        return Store.scratch(self.config.store)
+        return lent(Store.scratch(self.config.store))
 
     def poll(self, now: datetime = NOW) -> app.Outcome:
         return app.poll(self.config, tell_time=lambda: now)

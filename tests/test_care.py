@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 from datetime import date, timedelta
@@ -349,7 +350,8 @@ def test_a_forgotten_effect_that_waits_is_given_up(house):
     done = forgetting(house, lambda store: forget(store, LATER.isoformat(), person="owner@shop.example"))
     assert done.counts["effects given up"] == 2
     assert {row["state"] for row in house.store.effects() if row["action"] == "notify"} == {"cancelled"}
-    assert sqlite3.connect(house.config.store).execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    with contextlib.closing(sqlite3.connect(house.config.store)) as plain:
+        assert plain.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
 def run(capfd, *words: str) -> tuple[int, str, str]:

@@ -6,6 +6,7 @@ MAILRULES_CORPUS names the folder: every file below it is one message, or one mb
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
@@ -80,9 +81,9 @@ def test_every_message_of_a_corpus_is_accounted_for_after_a_poll_over_a_real_ser
         server.stop()
     assert b"Traceback" not in b"".join(d.stderr for d in done)
     assert {d.returncode for d in done} <= {0, 3}, done[0].stderr
-    base = sqlite3.connect(tmp_path / "state" / "mailrules.db")
-    places = dict(base.execute("SELECT status, count(*) FROM places GROUP BY status"))
-    kept = {plain(row[0]) for row in base.execute("SELECT content FROM contents")}
+    with contextlib.closing(sqlite3.connect(tmp_path / "state" / "mailrules.db")) as base:
+        places = dict(base.execute("SELECT status, count(*) FROM places GROUP BY status"))
+        kept = {plain(row[0]) for row in base.execute("SELECT content FROM contents")}
     print(f'\nfetch = "{fetch}": {places}, two polls in {took:.0f} s')  # noqa: T201 - the figures are what the run is for
     assert sum(places.values()) == len(mails)
     wanted = {plain(raw.content) for raw in mails}

@@ -23,6 +23,7 @@ from mailrules.store import Store
 from mailrules.vocabulary import TRUST
 from mailrules.world import AccountFacts, Script, World
 from tests.forgeries import BOUND, PROFILES, Case, address_forms, authentications, genuine, phishing
+from tests.stores import lent
 
 RULES = """
 rule "task" {
@@ -99,7 +100,7 @@ def outcome(case: Case, store: Store) -> Outcome:
 
 def faults(cases: Iterable[Case]) -> tuple[list[str], Counter[str]]:
     found, levels = [], Counter[str]()
-    store = Store.scratch(None)
+    store = lent(Store.scratch(None))
     for case in cases:
         one = outcome(case, store)
         name, level = one.case.name, one.level
@@ -150,7 +151,7 @@ def test_no_forgery_gets_above_its_level_with_any_proof_at_any_receiver_in_any_l
 
 
 def test_the_genuine_notice_of_every_language_is_believed_at_every_provider(capsys: pytest.CaptureFixture[str]) -> None:
-    store = Store.scratch(None)
+    store = lent(Store.scratch(None))
     done = [outcome(case, store) for case in genuine()]
     levels = Counter(one.level for one in done)
     with capsys.disabled():

@@ -175,10 +175,10 @@ def test_a_locked_store_is_a_temporary_error(path, store):
 
 def test_a_new_store_is_what_all_steps_together_come_to(tmp_path):
     """The file is written anew with MAILRULES_GOLDEN=write after a step was added."""
-    stepwise = sqlite3.connect(":memory:", isolation_level=None)
-    migrate(stepwise)
-    made = stepwise.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid").fetchall()
-    steps = stepwise.execute("SELECT name FROM _sqlite_migrations ORDER BY id").fetchall()
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as stepwise:
+        migrate(stepwise)
+        made = stepwise.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid").fetchall()
+        steps = stepwise.execute("SELECT name FROM _sqlite_migrations ORDER BY id").fetchall()
     taken = [
         f"INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('mailrules', '{name}', 'made new')"
         for (name,) in steps
@@ -221,9 +221,8 @@ def test_a_store_of_the_first_schema_is_taken_over_with_what_it_knew(tmp_path):
         }
         late = sight("2024-03-25", account="main", written=date(2024, 3, 18))
         assert not observe(ledger, late).ledger.current("auth-1")
-    assert sqlite3.connect(tmp_path / f"old.db.schema1-{NOW[:10]}.bak").execute("PRAGMA user_version").fetchone() == (
-        1,
-    )
+    with contextlib.closing(sqlite3.connect(tmp_path / f"old.db.schema1-{NOW[:10]}.bak")) as copy:
+        assert copy.execute("PRAGMA user_version").fetchone() == (1,)
     with Store.open(path, now=NOW) as store:
         assert store.ledger() == ledger
 
