@@ -17,7 +17,6 @@ from mailrules.demo.smtp_sink import SmtpSink
 from mailrules.spine.plan import Plan, from_text, to_text
 from mailrules.store import Store
 from tests.mails import DEVELOPER, DEVELOPER_ID, RECEIVER, plain_text, wrapped
-from tests.stores import lent
 
 NOW = datetime(2024, 3, 25, 9, 0, tzinfo=UTC)
 EXPIRES = date(2024, 4, 10)
@@ -43,6 +42,7 @@ class House:
     folder: Path
     server: MailServer
     sink: SmtpSink
+    opened: contextlib.ExitStack
 
     @property
     def toml(self) -> Path:
@@ -54,7 +54,7 @@ class House:
 
     @property
     def store(self) -> Store:
-        return lent(Store.scratch(self.config.store))
+        return self.opened.enter_context(Store.scratch(self.config.store))
 
     def poll(self, now: datetime = NOW) -> app.Outcome:
         return app.poll(self.config, tell_time=lambda: now)
@@ -92,7 +92,7 @@ class House:
 @contextlib.contextmanager
 def settled(folder: Path, rules: str, mails: Sequence[tuple[bytes, datetime]]) -> Iterator[House]:
     """Set a house up in a folder."""
-    with MailServer("seller", "secret", mails) as server, SmtpSink() as sink:
+    with MailServer("seller", "secret", mails) as server, SmtpSink() as sink, contextlib.ExitStack() as opened:
         (folder / "my.rules").write_text(rules, encoding="utf-8")
         (folder / "renew.py").write_text(SCRIPT, encoding="utf-8")
         (folder / "password").write_text("secret", encoding="utf-8")
@@ -128,4 +128,4 @@ argv = {json.dumps(argv)}
 """,
             encoding="utf-8",
         )
-        yield House(folder, server, sink)
+        yield House(folder, server, sink, opened)

@@ -20,7 +20,6 @@ from mailrules.ruleset import RuleSet, load
 from mailrules.shipped import grammar_text, shipped_rules
 from mailrules.store import Store
 from mailrules.world import AccountFacts, Script, World
-from tests.stores import lent
 
 WARNING = """\
 From: Amazon Seller Central <seller-notification@amazon.com>
@@ -62,7 +61,10 @@ class Life:
         )
         assert not self.rules.errors, self.rules.errors
         self.world = World(people=self.people, scripts=scripts, accounts={a.name: a for a in self.accounts})
-        self.store = lent(Store.open(self.folder / "life.db", now="2000-01-01T00:00:00+00:00"))
+        self.store = Store.open(self.folder / "life.db", now="2000-01-01T00:00:00+00:00")
+
+    def close(self) -> None:
+        self.store.close()
 
     def mail(
         self, text: str | bytes, at: datetime, *, account: str = "shop", trust: str | None = None, media: str = "message/rfc822"

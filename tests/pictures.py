@@ -6,6 +6,7 @@ In: the system's Chromium. Out: docs/pictures/*.png. May not live here: anything
 from __future__ import annotations
 
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 from mailrules.words import LANGUAGES
@@ -32,8 +33,7 @@ def main() -> None:
     with chromium() as browser:
         for language in LANGUAGES:
             with tempfile.TemporaryDirectory() as name:
-                shop = calm(Path(name), language)
-                with served(shop) as page:
+                with closing(calm(Path(name), language)) as shop, served(shop) as page:
                     for picture, path, _, scheme, size in (shot for shot in SHOTS if shot[2] == language):
                         with window(browser, page, color_scheme=scheme, viewport=size) as seen:
                             seen.go(path.format(id=shop.named("Never Settle")))

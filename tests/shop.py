@@ -145,6 +145,9 @@ class Shop:
     def store(self) -> Store:
         return self.life.store
 
+    def close(self) -> None:
+        self.life.close()
+
     @contextmanager
     def look(self, language: str = "en", now: datetime = NOW) -> Iterator[Look]:
         with looking(self.config, now, language) as it:

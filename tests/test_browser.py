@@ -6,6 +6,7 @@ import functools
 import http.server
 import re
 import threading
+from contextlib import closing
 
 import pytest
 from axe_core_python.sync_playwright import Axe
@@ -30,7 +31,8 @@ def browser():
 
 @pytest.fixture(scope="module")
 def lived(tmp_path_factory):
-    return filled(tmp_path_factory.mktemp("shop"))
+    with closing(filled(tmp_path_factory.mktemp("shop"))) as shop:
+        yield shop
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +44,7 @@ def page(lived):
 
 @pytest.fixture
 def fresh(tmp_path):
-    shop = filled(tmp_path)
-    with served(shop) as running:
+    with closing(filled(tmp_path)) as shop, served(shop) as running:
         yield shop, running
     assert running.failed == []
 
@@ -204,7 +205,7 @@ def test_a_phone_shows_every_page_without_scrolling_sideways(browser, page, live
 
 
 def test_the_page_speaks_the_language_of_the_account_until_another_is_chosen(browser, tmp_path):
-    with served(filled(tmp_path, "ja")) as page, window(browser, page) as seen:
+    with closing(filled(tmp_path, "ja")) as shop, served(shop) as page, window(browser, page) as seen:
         seen.go("/")
         assert seen.page.evaluate("document.documentElement.lang") == "ja"
         assert seen.page.get_by_role("heading", level=1).inner_text() == "Acme Tools の期限が切れました"
@@ -282,7 +283,7 @@ def test_the_report_is_the_same_picture_without_any_server(browser, page, lived,
 
 
 def test_an_empty_page_is_calm(browser, tmp_path):
-    with served(empty(tmp_path), NOW) as page, window(browser, page) as seen:
+    with closing(empty(tmp_path)) as shop, served(shop, NOW) as page, window(browser, page) as seen:
         for path in ("/", "/tasks", "/outbox", "/mails", "/aside", "/rules", "/health"):
             seen.go(path)
             assert violations(seen) == []

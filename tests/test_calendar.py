@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -23,7 +24,14 @@ NASTY = "Acme; Tools, Inc.\\n and more: BEGIN:VALARM 青空" + "é" * 90
 
 @pytest.fixture(scope="module")
 def lived(tmp_path_factory):
-    return filled(tmp_path_factory.mktemp("shop"))
+    with closing(filled(tmp_path_factory.mktemp("shop"))) as shop:
+        yield shop
+
+
+@pytest.fixture
+def shop(tmp_path):
+    with closing(filled(tmp_path)) as made:
+        yield made
 
 
 def written(shop: Shop, *, now: datetime = NOW, language: str = "en") -> str:
@@ -60,8 +68,7 @@ def test_the_same_exported_twice_is_the_same_to_the_letter(lived):
     assert written(lived) == written(lived, now=NOW + timedelta(hours=3))
 
 
-def test_a_task_that_is_done_and_a_deadline_that_moves_keep_their_names(tmp_path):
-    shop = filled(tmp_path)
+def test_a_task_that_is_done_and_a_deadline_that_moves_keep_their_names(shop):
     first = written(shop)
     name = shop.named("Never Settle")
     (task,) = [t["id"] for t in shop.store.tasks("open") if t["authorization"] == name]
@@ -83,8 +90,7 @@ def test_a_task_that_is_done_and_a_deadline_that_moves_keep_their_names(tmp_path
             assert after[changed].completed.value == at
 
 
-def test_what_was_revoked_is_cancelled_and_rings_no_more(tmp_path):
-    shop = filled(tmp_path)
+def test_what_was_revoked_is_cancelled_and_rings_no_more(shop):
     name = shop.named("Never Settle")
     shop.life.act(lambda ledger: revoked(ledger, name, at=NOW.isoformat(), day=NOW.date()), NOW)
     (event,) = [e for e in parts(written(shop), "vevent").values() if e.summary.value.startswith("Never Settle")]
@@ -94,10 +100,10 @@ def test_what_was_revoked_is_cancelled_and_rings_no_more(tmp_path):
 
 @pytest.mark.parametrize("name", [NASTY, EVIL_NAME, "x\\", "=1+1", "a\\;b\\,c"])
 def test_a_hostile_name_is_text(tmp_path, name):
-    shop = empty(tmp_path)
-    shop.life.mail(warning(name=name), datetime(2024, 3, 11, 8, tzinfo=UTC), trust="bound")
-    (known,) = shop.store.ledger().live()
-    text = written(shop)
+    with closing(empty(tmp_path)) as shop:
+        shop.life.mail(warning(name=name), datetime(2024, 3, 11, 8, tzinfo=UTC), trust="bound")
+        (known,) = shop.store.ledger().live()
+        text = written(shop)
     (event,) = parts(text, "vevent").values()
     assert event.summary.value == f"{known.developer} lapses"
     assert len(event.valarm_list) == 3

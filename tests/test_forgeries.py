@@ -23,7 +23,6 @@ from mailrules.store import Store
 from mailrules.vocabulary import TRUST
 from mailrules.world import AccountFacts, Script, World
 from tests.forgeries import BOUND, PROFILES, Case, address_forms, authentications, genuine, phishing
-from tests.stores import lent
 
 RULES = """
 rule "task" {
@@ -98,11 +97,16 @@ def outcome(case: Case, store: Store) -> Outcome:
     return Outcome(case, reading.notices, actions, CANDIDATES.reason(head) is not None, shown(store) > before)
 
 
+def outcomes(cases: Iterable[Case]) -> Iterator[Outcome]:
+    """Let the cases come in one after another, to one store."""
+    with Store.scratch(None) as store:
+        for case in cases:
+            yield outcome(case, store)
+
+
 def faults(cases: Iterable[Case]) -> tuple[list[str], Counter[str]]:
     found, levels = [], Counter[str]()
-    store = lent(Store.scratch(None))
-    for case in cases:
-        one = outcome(case, store)
+    for one in outcomes(cases):
         name, level = one.case.name, one.level
         levels[level] += 1
         if level != one.case.level:
@@ -151,8 +155,7 @@ def test_no_forgery_gets_above_its_level_with_any_proof_at_any_receiver_in_any_l
 
 
 def test_the_genuine_notice_of_every_language_is_believed_at_every_provider(capsys: pytest.CaptureFixture[str]) -> None:
-    store = lent(Store.scratch(None))
-    done = [outcome(case, store) for case in genuine()]
+    done = list(outcomes(genuine()))
     levels = Counter(one.level for one in done)
     with capsys.disabled():
         sys.stdout.write(f"\ngenuine: {len(done)} mails, {dict(levels)}\n")

@@ -21,7 +21,6 @@ from mailrules.spine.reaching import Patience, changing, conditions, dialled
 from mailrules.store import Store
 from tests.house import EXPIRES, NOW, mail, settled
 from tests.servers import Dovecot, dovecot_available
-from tests.stores import lent
 from tests.test_provider_servers import Script
 
 RULES = """
@@ -166,8 +165,8 @@ def test_a_clock_that_was_set_back_holds_no_account_for_years(house):
 
 
 def test_the_state_of_each_account_can_be_seen(house):
-    store = lent(Store.scratch(None))
-    assert conditions(house.config, store, NOW)[0]["last_ok"] is None
+    with Store.scratch(None) as store:
+        assert conditions(house.config, store, NOW)[0]["last_ok"] is None
     house.poll()
     (house.folder / "password").write_text("wrong", encoding="utf-8")
     house.poll(NOW + MINUTE)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -26,6 +28,15 @@ rule "ladder" {
 """
 
 
+Lives = Callable[..., Life]
+
+
+@pytest.fixture
+def lives(tmp_path: Path) -> Iterator[Lives]:
+    with ExitStack() as opened:
+        yield lambda *more, **named: opened.enter_context(closing(Life(tmp_path, *more, **named)))
+
+
 def at(*when: int) -> datetime:
     return datetime(*when, tzinfo=UTC)  # type: ignore[misc,arg-type]
 
@@ -45,8 +56,8 @@ def test_every_story_written_in_the_rule_language_holds(path: Path) -> None:
     assert [(r.name, r.failures) for r in results if r.failures] == []
 
 
-def test_a_snooze_holds_time_rules_back_until_its_day_and_then_the_rung_comes(tmp_path: Path) -> None:
-    life = Life(tmp_path, TASK + LADDER)
+def test_a_snooze_holds_time_rules_back_until_its_day_and_then_the_rung_comes(lives: Lives) -> None:
+    life = lives(TASK + LADDER)
     life.mail(warning(), at(2024, 3, 11, 9))
     auth = life.only().id
     life.act(
@@ -63,8 +74,8 @@ def tasks_of(life: Life) -> dict[str, str]:
     return {task["title"].removeprefix("[unverified] "): task["status"] for task in life.store.tasks()}
 
 
-def test_a_task_is_done_when_a_later_date_is_seen_and_the_next_year_has_its_own(tmp_path: Path) -> None:
-    life = Life(tmp_path, TASK)
+def test_a_task_is_done_when_a_later_date_is_seen_and_the_next_year_has_its_own(lives: Lives) -> None:
+    life = lives(TASK)
     life.mail(warning(), at(2024, 3, 11, 9))
     assert tasks_of(life) == {"Renew Never Settle by 2024-04-10": "open"}
     life.mail(warning("2025-04-09", "Mon, 10 Mar 2025 08:00:00 +0000"), at(2025, 3, 10, 9))
@@ -73,8 +84,8 @@ def test_a_task_is_done_when_a_later_date_is_seen_and_the_next_year_has_its_own(
     }  # fmt: skip
 
 
-def test_a_task_is_open_again_when_a_reminder_says_that_nothing_was_renewed(tmp_path: Path) -> None:
-    life = Life(tmp_path, TASK)
+def test_a_task_is_open_again_when_a_reminder_says_that_nothing_was_renewed(lives: Lives) -> None:
+    life = lives(TASK)
     life.mail(warning(), at(2024, 3, 11, 9), trust="authenticated")
     life.act(
         lambda ledger: renewed(ledger, life.only().id, at=at(2024, 3, 12).isoformat(), day=date(2024, 3, 12)),
@@ -87,8 +98,8 @@ def test_a_task_is_open_again_when_a_reminder_says_that_nothing_was_renewed(tmp_
     assert owed.waiting
 
 
-def test_a_task_made_under_another_name_waits_on_when_two_records_are_linked(tmp_path: Path) -> None:
-    life = Life(tmp_path, TASK)
+def test_a_task_made_under_another_name_waits_on_when_two_records_are_linked(lives: Lives) -> None:
+    life = lives(TASK)
     life.mail(warning(), at(2024, 3, 11, 9))
     seen = Sighting(
         account="shop", system="amazon", kind="", developer_id=None, developer="NeverSettle Inc.", region=None,
@@ -108,8 +119,8 @@ def test_a_task_made_under_another_name_waits_on_when_two_records_are_linked(tmp
     assert tasks_of(life) == {"Renew Never Settle by 2024-04-10": "done"}
 
 
-def test_a_name_is_changed_only_by_who_is_believed_as_much(tmp_path: Path) -> None:
-    life = Life(tmp_path, TASK)
+def test_a_name_is_changed_only_by_who_is_believed_as_much(lives: Lives) -> None:
+    life = lives(TASK)
     life.mail(warning(), at(2024, 3, 11, 9), trust="bound")
     life.mail(warning(name="Nothing To Do"), at(2024, 3, 12, 9), trust="unverified")
     assert life.only().developer == "Never Settle"
@@ -117,8 +128,8 @@ def test_a_name_is_changed_only_by_who_is_believed_as_much(tmp_path: Path) -> No
     assert life.only().developer == "Never Settle Ltd."
 
 
-def test_a_revoked_authorization_is_left_in_peace(tmp_path: Path) -> None:
-    life = Life(tmp_path, TASK + LADDER)
+def test_a_revoked_authorization_is_left_in_peace(lives: Lives) -> None:
+    life = lives(TASK + LADDER)
     life.mail(warning(), at(2024, 3, 11, 9))
     auth = life.only().id
     life.act(
@@ -129,8 +140,8 @@ def test_a_revoked_authorization_is_left_in_peace(tmp_path: Path) -> None:
     assert state_of(life.only(), None, date(2024, 4, 20)) == "revoked"
 
 
-def test_a_clock_set_back_and_forth_does_nothing_twice(tmp_path: Path) -> None:
-    life = Life(tmp_path, TASK + LADDER)
+def test_a_clock_set_back_and_forth_does_nothing_twice(lives: Lives) -> None:
+    life = lives(TASK + LADDER)
     life.mail(warning(), at(2024, 3, 11, 9))
     for moment in (at(2024, 3, 28, 9), at(2024, 3, 12, 9), at(2024, 3, 28, 9), at(2024, 4, 12, 9), at(2024, 3, 28, 10)):
         life.poll(moment)
@@ -140,12 +151,12 @@ def test_a_clock_set_back_and_forth_does_nothing_twice(tmp_path: Path) -> None:
     assert owed.state == "open"
 
 
-def test_two_accounts_in_two_time_zones_each_have_their_own_day(tmp_path: Path) -> None:
+def test_two_accounts_in_two_time_zones_each_have_their_own_day(lives: Lives) -> None:
     accounts = (
         AccountFacts(name="tokyo", zone=ZoneInfo("Asia/Tokyo")),
         AccountFacts(name="seattle", zone=ZoneInfo("America/Los_Angeles")),
     )
-    life = Life(tmp_path, LADDER, accounts=accounts)
+    life = lives(LADDER, accounts=accounts)
     life.mail(warning(), at(2024, 3, 11, 9), account="tokyo")
     life.mail(warning(days=29), at(2024, 3, 11, 9), account="seattle")
     life.polls(at(2024, 3, 26), at(2024, 3, 28), timedelta(minutes=30))
@@ -154,27 +165,25 @@ def test_two_accounts_in_two_time_zones_each_have_their_own_day(tmp_path: Path) 
     assert instants["seattle"] == at(2024, 3, 27, 15)  # 08:00 on the 27th in Seattle
 
 
-def test_nobody_is_written_to_in_quiet_hours_and_the_task_is_there_at_once(tmp_path: Path) -> None:
+def test_nobody_is_written_to_in_quiet_hours_and_the_task_is_there_at_once(lives: Lives) -> None:
     account = AccountFacts(name="shop", zone=ZoneInfo("UTC"), quiet=(time(20), time(7)))
-    life = Life(
-        tmp_path, TASK + 'rule "tell" {\n  on authorization_expiring\n  notify owner "{{ expires }}"\n}\n', (account,)
-    )
+    life = lives(TASK + 'rule "tell" {\n  on authorization_expiring\n  notify owner "{{ expires }}"\n}\n', (account,))
     life.mail(warning(), at(2024, 3, 11, 23))
     assert len(life.done("create_task")) == 1
     assert life.store.claim(now=at(2024, 3, 12, 6, 59).isoformat()) == []
     assert [c.effect.action for c in life.store.claim(now=at(2024, 3, 12, 7).isoformat())] == ["notify"]
 
 
-def test_a_rung_on_a_sunday_comes_on_friday_where_nobody_works_at_weekends(tmp_path: Path) -> None:
+def test_a_rung_on_a_sunday_comes_on_friday_where_nobody_works_at_weekends(lives: Lives) -> None:
     account = AccountFacts(name="shop", zone=ZoneInfo("UTC"), working_days=frozenset(range(5)))
-    life = Life(tmp_path, LADDER, (account,))
+    life = lives(LADDER, (account,))
     life.mail(warning(), at(2024, 3, 11, 9))
     life.polls(at(2024, 3, 11), at(2024, 4, 9))
     assert life.days("notify") == [date(2024, 3, 27), date(2024, 4, 5)]  # the 7th of April is a Sunday
 
 
-def test_a_name_alone_is_joined_by_hand_to_the_record_with_the_id(tmp_path: Path) -> None:
-    life = Life(tmp_path, LADDER)
+def test_a_name_alone_is_joined_by_hand_to_the_record_with_the_id(lives: Lives) -> None:
+    life = lives(LADDER)
     seen = Sighting(
         account="shop", system="amazon", kind="", developer_id=None, developer="NeverSettle Inc.", region=None,
         expires="2024-04-10", trust="confirmed", message="", at=at(2024, 3, 1).isoformat(), today=date(2024, 3, 1),
@@ -188,16 +197,16 @@ def test_a_name_alone_is_joined_by_hand_to_the_record_with_the_id(tmp_path: Path
     assert life.days("notify") == [date(2024, 3, 27), date(2024, 4, 7)]
 
 
-def test_the_same_id_in_two_regions_is_two_authorizations(tmp_path: Path) -> None:
-    life = Life(tmp_path, TASK)
+def test_the_same_id_in_two_regions_is_two_authorizations(lives: Lives) -> None:
+    life = lives(TASK)
     life.mail(warning(link="https://sellercentral.amazon.com/apps/manage"), at(2024, 3, 11, 9))
     life.mail(warning(link="https://sellercentral-europe.amazon.com/apps/manage"), at(2024, 3, 11, 10))
     assert {a.region for a in life.store.ledger().live()} == {"na", "eu"}
     assert len(life.done("create_task")) == 2
 
 
-def test_what_a_script_made_sure_of_ends_the_warnings(tmp_path: Path) -> None:
-    life = Life(tmp_path, TASK + LADDER)
+def test_what_a_script_made_sure_of_ends_the_warnings(lives: Lives) -> None:
+    life = lives(TASK + LADDER)
     life.mail(warning(), at(2024, 3, 11, 9))
     auth = life.only().id
     life.act(
@@ -212,17 +221,17 @@ def test_what_a_script_made_sure_of_ends_the_warnings(tmp_path: Path) -> None:
     assert (owed.state, owed.grade) == ("settled", "script verified")
 
 
-def test_a_stranger_with_a_far_date_does_not_silence_the_genuine_warning(tmp_path: Path) -> None:
-    life = Life(tmp_path, LADDER)
+def test_a_stranger_with_a_far_date_does_not_silence_the_genuine_warning(lives: Lives) -> None:
+    life = lives(LADDER)
     life.mail(warning(), at(2024, 3, 11, 9), trust="authenticated")
     life.mail(warning(expires="2031-01-01", days=999), at(2024, 3, 12, 9), trust="unverified")
     life.polls(at(2024, 3, 12), at(2024, 4, 11))
     assert life.days("notify") == [date(2024, 3, 27), date(2024, 4, 7)]
 
 
-def test_the_saved_page_of_a_seller_in_japan_is_evidence_for_each_of_its_rows(tmp_path: Path) -> None:
+def test_the_saved_page_of_a_seller_in_japan_is_evidence_for_each_of_its_rows(lives: Lives) -> None:
     account = AccountFacts(name="shop", zone=ZoneInfo("Asia/Tokyo"), region="fe", language="ja")
-    life = Life(tmp_path, LADDER, (account,))
+    life = lives(LADDER, (account,))
     page = """<html><body><table>
     <tr><th>開発者のニックネーム</th><th>開発者ID</th><th>権限の付与日</th><th>アクセス権の有効期限日</th><th></th></tr>
     <tr><td>shippinno</td><td>5259-6479-4073</td><td>2018年4月17日 10時26分33秒 JST</td><td>2019年4月17日</td><td>アクセス権を承認</td></tr>
@@ -240,8 +249,8 @@ def test_the_saved_page_of_a_seller_in_japan_is_evidence_for_each_of_its_rows(tm
     ]
 
 
-def test_a_dashboard_of_two_regions_speaks_of_two_authorizations(tmp_path: Path) -> None:
-    life = Life(tmp_path, TASK, (AccountFacts(name="shop", zone=ZoneInfo("UTC"), region="eu"),))
+def test_a_dashboard_of_two_regions_speaks_of_two_authorizations(lives: Lives) -> None:
+    life = lives(TASK, (AccountFacts(name="shop", zone=ZoneInfo("UTC"), region="eu"),))
     head = "From: AccountOne <service@accountone.de>\nSubject: Dashboard\n\n| Schnittstelle | Status |\n"
     life.mail(head + "| Amazon SP EU | Anbindung erneuern |\n| Amazon SP US | OK |\n", at(2024, 6, 3))
 
@@ -256,7 +265,7 @@ def test_a_dashboard_of_two_regions_speaks_of_two_authorizations(tmp_path: Path)
     assert states() == {"eu": "active", "na": "expiring"}
 
 
-def test_where_two_sources_contradict_one_another_the_one_that_is_yielded_to_holds(tmp_path: Path) -> None:
+def test_where_two_sources_contradict_one_another_the_one_that_is_yielded_to_holds(lives: Lives) -> None:
     own = """
 system hub "Example Hub" {
   mail from "hub.example"
@@ -271,7 +280,7 @@ notice authorization_expiring of hub {
   }
 }
 """
-    life = Life(tmp_path, own + LADDER)
+    life = lives(own + LADDER)
     hub = "From: Hub <a@hub.example>\nSubject: x\n\nHub connection of Never Settle (446453545547) ends 2024-06-30\n"
     life.mail(warning(), at(2024, 3, 11, 9), trust="authenticated")
     life.mail(hub, at(2024, 3, 12, 9), trust="authenticated")
@@ -281,8 +290,8 @@ notice authorization_expiring of hub {
     assert any(e["what"] == "contradiction" for e in life.store.events(life.only().id))
 
 
-def test_a_renewal_said_to_end_no_later_is_refused(tmp_path: Path) -> None:
-    life = Life(tmp_path, TASK)
+def test_a_renewal_said_to_end_no_later_is_refused(lives: Lives) -> None:
+    life = lives(TASK)
     life.mail(warning(), at(2024, 3, 11, 9))
     with pytest.raises(Exception, match="is not later than 2024-04-10"):
         renewed(
