@@ -12,6 +12,7 @@ import imapclient
 import pytest
 
 from mailrules import app
+from mailrules.demo.imap_server import _Handler
 from mailrules.errors import EXIT_AUTH, EXIT_DONE, EXIT_TEMPORARY, TemporaryError
 from mailrules.sources import providers
 from mailrules.sources.imap_types import Refused
@@ -290,6 +291,63 @@ def test_new_mail_is_seen_at_once_after_any_number_of_quiet_polls(house):
     codes(house, NOW, NOW + MINUTE, NOW + 2 * MINUTE)
     house.server.messages.append(mail("Other", "111122223333", expires=EXPIRES, days=19))
     house.poll(NOW + 3 * MINUTE)
+    assert house.done() == [("create_task", "done")] * 2
+
+
+def test_new_mail_is_seen_where_a_servers_highestmodseq_stands_still(house):
+    told = {b"UIDNEXT": b"4", b"MESSAGES": b"3"}
+
+    def status(_):
+        return b"* STATUS INBOX (MESSAGES %b UIDNEXT %b UIDVALIDITY 7 HIGHESTMODSEQ 1)\r\n" % (
+            told[b"MESSAGES"],
+            told[b"UIDNEXT"],
+        )
+
+    greeting = b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR ID CONDSTORE] hello\r\n"
+    with only(house, Script({b"STATUS": status, b"UID SEARCH": b"* SEARCH\r\n"}, greeting)) as server:
+        codes(house, NOW, NOW + MINUTE)
+        assert sum(line.startswith(b"EXAMINE") for line in server.lines) == 1
+        told.update({b"UIDNEXT": b"5", b"MESSAGES": b"4"})
+        codes(house, NOW + 2 * MINUTE)
+        assert sum(line.startswith(b"EXAMINE") for line in server.lines) == 2
+
+
+@contextlib.contextmanager
+def withholding(house):
+    """Let the server leave out what is named: texts, or all messages where it lists them."""
+    withheld = set()
+
+    class Withholding(_Handler):
+        def _search(self, words):
+            return super()._search([b"UID", b"0"] if "listing" in withheld else words)
+
+        def _fetch(self, sequence, items):
+            return b"OK done" if "texts" in withheld else super()._fetch(sequence, items)
+
+    house.server._server.RequestHandlerClass = Withholding
+    yield withheld
+
+
+def test_a_message_that_was_deleted_before_it_was_read_is_waited_for_no_longer_than_an_hour(house):
+    with withholding(house) as withheld:
+        withheld.add("texts")
+        codes(house, NOW)
+        assert house.store.pending_uids("shop", "INBOX", 1) == [1]
+        withheld.add("listing")
+        hours = [NOW + timedelta(hours=n) for n in range(1, 30)]
+        assert set(codes(house, *hours)) == {EXIT_DONE}
+        assert house.store.pending_uids("shop", "INBOX", 1) == []
+
+
+def test_a_message_that_a_listing_left_out_while_it_waited_is_read_when_another_names_it(house):
+    with withholding(house) as withheld:
+        withheld.add("texts")
+        house.server.messages.append(mail("Other", "111122223333", expires=EXPIRES, days=19))
+        codes(house, NOW)
+        withheld.add("listing")
+        codes(house, NOW + timedelta(hours=2))
+        withheld.clear()
+        codes(house, NOW + timedelta(hours=4), NOW + timedelta(hours=6))
     assert house.done() == [("create_task", "done")] * 2
 
 

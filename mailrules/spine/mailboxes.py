@@ -108,7 +108,6 @@ class Mailboxes(NamedTuple):
         if (
             bound is None or bound.uidvalidity == state.uidvalidity
         ):  # why: in a renumbered mailbox a bound means nothing
-            again = self.store.pending_uids(account.name, mailbox, state.uidvalidity)
             before = await self._before(account, mailbox, state, session)
             new = await away(session.uids, low) if state.uidnext > low + 1 else ()
             ended = max((uid for uid in new if uid < state.uidnext), default=low) if bound is None else low
@@ -117,6 +116,7 @@ class Mailboxes(NamedTuple):
             found: Sequence[int] = ()
             if bound is None and self._whole_is_due(account, mailbox, state, len(new)):
                 found = await self._overlooked(account, mailbox, state, session)
+            again = self.store.pending_uids(account.name, mailbox, state.uidvalidity)  # why now: some may be gone
             last = state.uidnext - 1 if bound is None else bound.uid
             uids = ascending(
                 uid for uid in chain(again, new, (uid for uid in found if uid not in before)) if uid <= last
@@ -175,8 +175,9 @@ class Mailboxes(NamedTuple):
         if len(before) != 5 or last is None or before[0] != state.uidvalidity:
             return False
         _, uidnext, exists, modseq, more = before
-        same = state.uidnext == uidnext < UNKNOWN_UIDNEXT and state.exists <= exists
-        if not same and not 0 < modseq == state.modseq:
+        if state.uidnext != uidnext or state.exists > exists:
+            return False
+        if uidnext >= UNKNOWN_UIDNEXT and not 0 < modseq == state.modseq:  # why only then: some servers' stands still
             return False
         if not timedelta() <= self.clock() - datetime.fromisoformat(last) < (RELIST_SOON if more else RELIST):
             return False
@@ -190,13 +191,14 @@ class Mailboxes(NamedTuple):
             self.store.meta_set(_mark(account.name, mailbox), now, self.clock().isoformat())
 
     def _whole_is_due(self, account: Account, mailbox: str, state: MailboxState, new: int) -> bool:
-        """Whether the whole mailbox is to be listed: once a day, and soon where it holds more than is known of it."""
+        """Whether the whole mailbox is to be listed: once a day, and soon where more is in it than is known, or one waits."""
         last = self.store.meta_get(_listed(account.name, mailbox))
         if last is None:
             self._whole_listed(account, mailbox)
             return False
         known = self._known(account, mailbox, state.uidvalidity)
-        pause = RELIST_SOON if state.exists > known + new else RELIST
+        waiting = self.store.pending_uids(account.name, mailbox, state.uidvalidity)
+        pause = RELIST_SOON if waiting or state.exists > known + new else RELIST
         # why both ends: a clock that was wrong for a poll must not put the next listing off for years
         return not timedelta() <= self.clock() - datetime.fromisoformat(last) < pause
 

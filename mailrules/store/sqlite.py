@@ -153,15 +153,15 @@ class Store(Care, Senders):
         return frozenset(row[0] for row in rows)
 
     def known_places(self, account: str, mailbox: str, uidvalidity: int) -> int:
-        """Return of how many messages of a mailbox there is a row."""
+        """Return of how many messages of a mailbox there is a row; those that are gone do not count."""
         rows = self._rows(
-            "SELECT count(*) FROM places WHERE account = ? AND mailbox = ? AND uidvalidity = ?",
+            "SELECT count(*) FROM places WHERE account = ? AND mailbox = ? AND uidvalidity = ? AND status <> 'gone'",
             (account, mailbox, uidvalidity),
         )
         return int(rows[0][0])
 
     def compare_listing(self, account: str, mailbox: str, uidvalidity: int, uids: Iterable[int], now: str) -> list[int]:
-        """Return the listed messages that have no row yet or could not be fetched; what is not listed waits no longer."""
+        """Return the listed messages that have no row yet, could not be fetched or were thought gone; what is not listed waits no longer."""
         listing, place = dumps(list(uids)), (account, mailbox, uidvalidity)
         self._run(
             "UPDATE places SET status = 'gone', reason = 'it is not on the server any more', updated = ?"
@@ -170,7 +170,7 @@ class Store(Care, Senders):
             (now, *place, listing),
         )
         rows = self._rows(
-            "SELECT value FROM json_each(?) WHERE value NOT IN (SELECT uid FROM places WHERE status <> 'unfetchable'"
+            "SELECT value FROM json_each(?) WHERE value NOT IN (SELECT uid FROM places WHERE status NOT IN ('unfetchable', 'gone')"
             " AND account = ? AND mailbox = ? AND uidvalidity = ?)",
             (listing, *place),
         )
