@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -130,6 +130,49 @@ def test_news_are_heard_however_they_are_cut_into_packets(
         assert session.news(60, wake[1])
         assert time.monotonic() - begun < 30
         assert not session.news(0.2, wake[1])
+
+
+def idling(greeted: bytes, asked: list[bytes]) -> Callable[[socket.socket], None]:
+    """Return a server that answers IDLE so, each with its tag in `asked`, and that is silent until DONE."""
+
+    def handle(sock: socket.socket) -> None:
+        stream = sock.makefile("rb")
+        sock.sendall(b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR IDLE] hello\r\n")
+        tag = b""
+        while line := stream.readline():
+            if line.strip() != b"DONE":
+                tag, verb = line.split()[:2]
+            if verb == b"IDLE" and line.strip() != b"DONE":
+                asked.append(tag)
+                sock.sendall(greeted)
+                continue
+            state = b"* 3 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n" if verb == b"EXAMINE" else b""
+            told = b" OK [CAPABILITY IMAP4rev1 IDLE] in\r\n" if verb == b"AUTHENTICATE" else b" OK done\r\n"
+            sock.sendall(state + tag + told)
+        stream.close()
+
+    return handle
+
+
+@pytest.mark.parametrize("invitation", [b"+\r\n", b"+ \r\n", b"+ idling\r\n"])
+def test_an_invitation_to_wait_is_taken_whatever_stands_in_it(
+    invitation: bytes, wake: tuple[socket.socket, socket.socket]
+) -> None:
+    with scripted(idling(invitation, [])) as port, listener(port) as session:
+        session.examine("INBOX")
+        begun = time.monotonic()
+        assert not session.news(0.2, wake[1])
+        assert time.monotonic() - begun >= 0.2
+
+
+@pytest.mark.parametrize("always", [b"* 3 EXISTS\r\n+ idling\r\n", b"+ idling\r\n* OK Still here\r\n"])
+def test_a_server_that_speaks_at_every_beginning_is_not_asked_without_a_pause(always: bytes) -> None:
+    asked: list[bytes] = []
+    with scripted(idling(always, asked)) as port:
+        post = Post(account="shop", mailbox="INBOX", connect=lambda: listener(port))
+        with Watch([post], Times(poll_every=1000, first_pause=0.1)):
+            time.sleep(1)
+    assert 1 < len(asked) < 8
 
 
 def test_a_connection_that_is_gone_without_a_word_is_found(wake: tuple[socket.socket, socket.socket]) -> None:

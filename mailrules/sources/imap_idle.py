@@ -42,7 +42,7 @@ class Listener(ImapSession):
                 told = True
                 if wire.tagged_commands[tag]:
                     raise imaplib.IMAP4.error(f"IDLE: {wire.tagged_commands[tag]}")
-            line = len(wire.continuation_response) + len("+ \r\n")
+            line = len(wire.continuation_response or b"") + len("+ \r\n")  # some say nothing but "+"
             if not told and self._deadline.received - before <= line:  # why: more may have come in the same packet
                 _readable(client.socket(), woken, seconds)
             self._deadline.arm(answer)

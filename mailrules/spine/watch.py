@@ -25,6 +25,8 @@ from mailrules.spine.reaching import session_of
 
 MOST = 4_000
 """So many accounts are listened to at most: each takes a thread and an open file."""
+AT_ONCE = 1.0
+"""Seconds: a server that takes no longer to speak up did not wait for news."""
 FREE = 200
 """So many open files are left for the polls."""
 
@@ -206,9 +208,7 @@ class Watch:
                     session.examine(post.mailbox)
                     self._due[post.account].listening = post.whole  # why: nobody speaks up for its other mailboxes
                     self._said.put(post.account)  # why: what came while nobody listened
-                    while not self._stopped.is_set():
-                        if session.news(times.renew_after, self._pair[1], times.answer):
-                            self._said.put(post.account)
+                    self._hear(post, session)
             except AuthError:
                 pause = times.longest_pause
             except Throttled as error:
@@ -220,3 +220,16 @@ class Watch:
                 pause = times.first_pause
             self._stopped.wait(jittered(pause))
             pause = min(pause * 2, times.longest_pause)
+
+    def _hear(self, post: Post, session: Listener) -> None:
+        """Listen over one connection; a server that speaks as often as it is asked to is asked less and less often."""
+        times, pause = self.times, self.times.first_pause
+        while not self._stopped.is_set():
+            begun = time.monotonic()
+            if session.news(times.renew_after, self._pair[1], times.answer):
+                self._said.put(post.account)
+            if time.monotonic() - begun > AT_ONCE:
+                pause = times.first_pause
+                continue
+            self._stopped.wait(jittered(pause))  # why: each hint is a poll, and what comes meanwhile is told afterwards
+            pause = min(pause * 2, times.poll_every)
