@@ -307,7 +307,14 @@ def test_a_broken_fetch_is_temporary(name):
 
 
 @pytest.mark.parametrize(
-    "search", [b"* SEARCH 1 2\r\n* SEARCH 3\r\n", b"* SEARCH 3 1 2 2 9223372036854775808\r\n", b"* SEARCH 1 (odd)\r\n"]
+    "search",
+    [
+        b"* SEARCH 1 2\r\n* SEARCH 3\r\n",
+        b"* SEARCH 3 1 2 2 9223372036854775808\r\n",
+        b"* SEARCH 1 (odd)\r\n",
+        b'* ESEARCH (TAG "A1") UID ALL 1:3\r\n',
+        b"",
+    ],
 )
 def test_an_unusual_search_answer_is_understood(search):
     def fetch(_: bytes) -> bytes:

@@ -22,7 +22,7 @@ from mailrules.redact import Secrets
 from mailrules.sources import providers
 from mailrules.sources.imap import ImapSession, ImapSettings
 from mailrules.sources.imap_change import Changes
-from mailrules.sources.imap_types import UNKNOWN_UIDNEXT, Refused, Throttled, members
+from mailrules.sources.imap_types import UNKNOWN_UIDNEXT, Missing, Refused, Throttled, members
 from tests.servers import certificate
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -495,6 +495,42 @@ def test_a_server_that_drips_an_answer_ends_with_the_time_of_one_command_long_be
         with pytest.raises(TemporaryError, match="did not answer in time"):
             list(it.headers([1]))
     assert time.monotonic() - begin < 8
+
+
+def test_a_slow_line_gets_the_time_that_a_large_message_takes():
+    content = b"x" * 20_000
+    header = b"* 1 FETCH (UID 1 RFC822.SIZE 20000 BODY[HEADER] {4}\r\n\r\n\r\n)\r\n"
+
+    class Slow(Script):
+        def _answer(self, sock: socket.socket, tag: bytes, rest: bytes) -> None:
+            if b"BODY.PEEK[]" not in rest:
+                super()._answer(sock, tag, rest)
+                return
+            sock.sendall(b"* 1 FETCH (UID 1 BODY[]<0> {20000}\r\n")
+            for start in range(0, len(content), 1_000):
+                sock.sendall(content[start : start + 1_000])
+                time.sleep(0.08)
+            sock.sendall(b")\r\n" + tag + b" OK done\r\n")
+
+    with Slow({b"UID FETCH": header}).running() as port, session(port, read_timeout=0.7) as it:
+        it.examine("INBOX")
+        assert [told.size for told in it.headers([1])] == [20_000]
+        assert list(it.bodies([1])) == [(1, content)]
+
+
+def test_one_message_that_a_server_cannot_give_costs_neither_the_others_nor_a_round_trip_for_each_of_them():
+    def fetch(line: bytes) -> bytes:
+        time.sleep(0.02)
+        asked = members(line.split()[2].decode())
+        if 150 in asked:
+            return b"@ NO Some messages could not be fetched\r\n"
+        return b"".join(b"* %d FETCH (UID %d BODY[HEADER] {4}\r\n\r\n\r\n)\r\n" % (uid, uid) for uid in asked)
+
+    server = Script({b"UID FETCH": fetch})
+    with server.running() as port, session(port, read_timeout=1) as it:
+        it.examine("INBOX")
+        assert [h.uid for h in it.headers(range(1, 201)) if isinstance(h, Missing)] == [150]
+    assert sum(line.startswith(b"UID FETCH") for line in server.lines) < 20
 
 
 def test_who_is_stopped_while_a_server_is_silent_waits_for_nobody(tmp_path):

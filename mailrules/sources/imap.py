@@ -43,6 +43,8 @@ HEADER_ITEMS = f"(UID RFC822.SIZE INTERNALDATE {HEADERS})"
 HEADER_BATCH = 1_000
 STATUS_WORTH = 20_000
 """A status may take as long as so many bytes: some servers count all messages for it."""
+ANSWER_WORTH = 1_000
+"""So long is what is told of one message beside its body."""
 BODY_BATCH = 50
 BODY_BATCH_BYTES = 8_000_000
 
@@ -98,7 +100,9 @@ class ImapSession(Connection):
                 try:
                     lines = self._open().uid_command("SEARCH", "UID", window)
                     told = [int(word) for line in lines for word in line.split()]
-                except (ValueError, AttributeError):  # an unusual SEARCH line (iCloud): ask in another way
+                except (ValueError, AttributeError):
+                    lines = []
+                if not lines and self._state.exists:  # an unusual SEARCH line (iCloud), or ESEARCH: ask in another way
                     told = [uid for uid, _ in self._fetch(window, "(UID)")]
                 found.extend(uid for uid in told if low < uid < LARGEST)  # `n:*` names the last message even below n
         return ascending(found)
@@ -169,7 +173,8 @@ class ImapSession(Connection):
             return found if whole and (found or self._sizes.get(uid) == 0) else None
 
         # NIL and an empty body mean "not fetched" (Gmail when it throttles); a mail is empty only where its size says so.
-        got = self._gather(batch, f"(UID BODY.PEEK[]<0.{cap}>)", content)
+        weight = sum(self._sizes.get(uid, 0) for uid in batch)
+        got = self._gather(batch, f"(UID BODY.PEEK[]<0.{cap}>)", content, min(weight, len(batch) * cap))
         for uid in batch:
             found: bytes | None = got.get(uid)
             cut = (
@@ -185,14 +190,20 @@ class ImapSession(Connection):
 
         return bool(self._gather([uid], f"(UID BODY.PEEK[]<{length}.1>)", more).get(uid))
 
-    def _gather(self, batch: list[int], items: str, read: Callable[[int, dict[bytes, Any]], Any]) -> dict[int, Any]:
-        """Fetch a batch and keep what is complete and was asked for; where the server says NO, ask for each alone."""
+    def _gather(
+        self, batch: list[int], items: str, read: Callable[[int, dict[bytes, Any]], Any], weight: int = 0
+    ) -> dict[int, Any]:
+        """Fetch a batch and keep what is complete and was asked for; where the server says NO, ask for each half alone.
+
+        `weight` is how many bytes the bodies have that are asked for: a slow line may take its time for them.
+        """
         got: dict[int, Any] = {}
         todo = ranges(batch, self._settings.provider.set_characters)
         wanted = set(batch)
-        with self._doing(f"fetching from {self._mailbox}"):
-            while todo:
-                part = todo.pop(0)
+        while todo:
+            part = todo.pop(0)
+            asked = members(part)
+            with self._doing(f"fetching from {self._mailbox}", size=len(asked) * ANSWER_WORTH + weight):
                 try:
                     answers = self._fetch(part, items)
                 except imaplib.IMAP4.abort:
@@ -200,8 +211,8 @@ class ImapSession(Connection):
                 except imaplib.IMAP4.error as error:
                     if passing(words_of(error)):
                         raise
-                    if not part.isdigit():
-                        todo += [str(uid) for uid in members(part)]
+                    if middle := len(asked) // 2:
+                        todo += ranges(asked[:middle]) + ranges(asked[middle:])
                     continue
                 told: dict[int, dict[bytes, Any]] = {}
                 for uid, item in answers:  # why: what is told of one message may come in several answers
