@@ -475,6 +475,61 @@ def test_a_server_that_takes_no_password_says_so():
         pass
 
 
+def gone_with(words: bytes) -> Callable[[bytes], bytes]:
+    """Return an answer that says good-bye, and after which the server hangs up."""
+
+    def answer(_: bytes) -> bytes:
+        raise ByeError(words)
+
+    return answer
+
+
+class ByeError(OSError):
+    """The server goes."""
+
+
+class Leaving(Script):
+    def _answer(self, sock: socket.socket, tag: bytes, rest: bytes) -> None:
+        try:
+            super()._answer(sock, tag, rest)
+        except ByeError as bye:
+            sock.sendall(b"* BYE" + bye.args[0] + b"\r\n")
+            raise
+
+
+WORDLESS = {
+    "a login refused": (b"AUTHENTICATE", b"@ NO\r\n", "refused the login: it does not say why"),
+    "a listing refused": (b"UID SEARCH", b"@ BAD\r\n", "listing INBOX: the server refused without a word"),
+    "a good-bye at the login": (b"AUTHENTICATE", gone_with(b" [UNAVAILABLE] 9 are in"), "logging in: [UNAVAILABLE] 9 are in"),
+    "a good-bye at the status": (b"STATUS", gone_with(b" [UNAVAILABLE] 9 are in"), "mailboxes: [UNAVAILABLE] 9 are in"),
+    "a good-bye without words": (b"UID SEARCH", gone_with(b""), "listing INBOX: the server closed the connection"),
+    "another mailbox refused": (b"EXAMINE", b"@ NO [INUSE] x\r\n", "opening INBOX: [INUSE] x"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WORDLESS)
+def test_what_a_server_says_when_it_refuses_or_leaves_is_told_and_no_word_of_a_librarys(name):
+    command, answer, told = WORDLESS[name]
+    with (
+        Leaving({command: answer}).running() as port,
+        pytest.raises(MailrulesError, match=re.escape(told) + r"\Z"),
+        session(port) as it,
+    ):
+        it.states(["INBOX"])
+        it.examine("INBOX")
+        it.uids(0)
+
+
+def test_a_server_that_is_full_is_told_apart_from_one_that_speaks_no_imap():
+    helps = []
+    for greeting in (b"* BYE Too many connections\r\n", b"+OK pop3 ready\r\n"):
+        with Script(greeting=greeting).running() as port, pytest.raises(TemporaryError) as caught, session(port):
+            pass
+        assert "None" not in str(caught.value)
+        helps.append("does not speak IMAP" in caught.value.help)
+    assert helps == [False, True]
+
+
 # --- time ---------------------------------------------------------------------------------------------------------
 
 

@@ -32,8 +32,8 @@ _ABSENT = re.compile(
 )
 
 _THROTTLED = re.compile(r"\[(?:OVERQUOTA|THROTTLED)\b|throttl|back-?off|bandwidth|rate limit", re.IGNORECASE)
-_COMMAND = re.compile(r"\Acommand: \w+ => ")
-"""What imaplib puts before what ended a command."""
+_COMMAND = re.compile(r"\A(?:command: \w+ => |select failed: |None\Z)")
+"""What the libraries put before what ended a command, or in its place."""
 _SECONDS = re.compile(r"back-?off time: ?(\d{1,12}) milliseconds", re.IGNORECASE)
 
 
@@ -54,7 +54,9 @@ def absent(words: str) -> bool:
 
 def words_of(error: BaseException, sent: Sequence[str] = ()) -> str:
     """Return what the server said, as one short line without control characters, and without the secrets that it was sent."""
-    text = _COMMAND.sub("", str(error)) or type(error).__name__
+    text = _COMMAND.sub("", str(error))
+    if not text and not isinstance(error, imaplib.IMAP4.error):
+        text = type(error).__name__
     quoted = re.search(r"""b(['"])(.*)\1""", text, re.DOTALL)  # imaplib puts the repr of bytes into its messages
     text = quoted.group(2) if quoted else text
     return Secrets(*sent).shortened("".join(c if c.isprintable() else " " for c in text))
@@ -109,7 +111,7 @@ def fault(
     if isinstance(error, imaplib.IMAP4.error) and not broken and not passing(words):
         if login:
             return Refused(
-                f"{where}: the server refused the login: {words}",
+                f"{where}: the server refused the login: {words or 'it does not say why'}",
                 said=words,
                 help="check `user` and the password; many providers want an app password and IMAP enabled in the settings",
             )
@@ -125,7 +127,7 @@ def fault(
             f"{where}: the server announced more data than there is memory", help="the next poll tries again"
         )
     helps = "the next poll tries again"
-    if doing == "connecting":
+    if doing == "connecting" and "* BYE" not in str(error):  # why: a server that is full speaks IMAP
         helps = f"what answers there does not speak IMAP as it should: check `host`, `port` and `tls`; {helps}"
     return TemporaryError(f"{where}: {_broken(error, words)}", help=helps)
 
@@ -133,7 +135,11 @@ def fault(
 def _broken(error: BaseException, words: str) -> str:
     """Return what to say of a connection that cannot go on, without the library's own words for it."""
     text = _COMMAND.sub("", str(error))
-    if "socket error: EOF" in text or "unterminated line" in text:
+    if (
+        "socket error: EOF" in text
+        or "unterminated line" in text
+        or (not text and isinstance(error, imaplib.IMAP4.abort))
+    ):
         return "the server closed the connection"
     if text.startswith("unexpected ") or not isinstance(error, imaplib.IMAP4.error):
         return f"the server's answer makes no sense: {words[:80]}"

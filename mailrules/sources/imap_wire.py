@@ -191,6 +191,7 @@ class Wire(imaplib.IMAP4):
         except self.error as error:  # why: after half a line nothing that follows is where it seems to be
             raise self.abort(str(error)) from error
         if not line.endswith(b"\r\n"):
+            self._check_bye()  # why: who has said good-bye has said why
             raise self.abort(f"socket error: unterminated line: {line!r}" if line else "socket error: EOF")
         line = line[:-2]
         if line.startswith(b"* "):
