@@ -13,7 +13,7 @@ import pytest
 
 from mailrules import app
 from mailrules.demo.imap_server import _Handler
-from mailrules.errors import EXIT_AUTH, EXIT_DONE, EXIT_TEMPORARY, TemporaryError
+from mailrules.errors import EXIT_AUTH, EXIT_CONFIG, EXIT_DONE, EXIT_TEMPORARY, TemporaryError
 from mailrules.sources import providers
 from mailrules.sources.imap_types import Refused
 from mailrules.sources.line import Line
@@ -292,6 +292,15 @@ def test_new_mail_is_seen_at_once_after_any_number_of_quiet_polls(house):
     house.server.messages.append(mail("Other", "111122223333", expires=EXPIRES, days=19))
     house.poll(NOW + 3 * MINUTE)
     assert house.done() == [("create_task", "done")] * 2
+
+
+def test_a_mailbox_that_is_not_there_is_told_and_the_others_are_read_all_the_same(house):
+    house.change("mailrules.toml", 'region = "na"', 'region = "na"\nmailboxes = ["Gone", "INBOX"]')
+    for _ in range(2):
+        outcome = house.poll()
+        assert outcome.exit_code == EXIT_CONFIG
+        assert "there is no mailbox `Gone`" in str(outcome.reports[0].error)
+        assert house.done() == [("create_task", "done")]
 
 
 def test_new_mail_is_seen_where_a_servers_highestmodseq_stands_still(house):

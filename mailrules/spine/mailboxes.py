@@ -14,6 +14,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from mailrules.config import Account
+from mailrules.errors import ConfigError
 from mailrules.sources.imap import ImapSession, MailboxState
 from mailrules.sources.imap_types import UNKNOWN_UIDNEXT, ascending, members, ranges
 from mailrules.spine.pool import away
@@ -80,6 +81,7 @@ class Mailboxes(NamedTuple):
         """Open one mailbox after another where anything has changed, and say what is to be read while it is open."""
         wanted = self.wanted(account)
         states = await away(session.states, wanted)
+        absent: ConfigError | None = None
         for mailbox in wanted:
             state = states[mailbox]
             if state is not None and self._quiet(account, mailbox, state):
@@ -90,9 +92,16 @@ class Mailboxes(NamedTuple):
                     mailbox=mailbox, uidvalidity=state.uidvalidity, low=low, uids=(), reached=reached, ended=low
                 )
                 continue
-            yield await self._visit(account, mailbox, session)
+            try:
+                visit = await self._visit(account, mailbox, session)
+            except ConfigError as error:  # why later: the other mailboxes are read all the same
+                absent = absent or error
+                continue
+            yield visit
             if state is not None and self.bounds is None:  # only reached once the visit was read to its end
                 self._remember(account, mailbox, state)
+        if absent is not None:
+            raise absent
 
     def read_to(self, account: Account, visit: Visit, uid: int) -> None:
         """Write down that every message of a visit up to `uid` has its row; within the caller's transaction."""
