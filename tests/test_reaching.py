@@ -337,6 +337,18 @@ def withholding(house):
     yield withheld
 
 
+@pytest.mark.parametrize("empty", [b" {0}\r\n", b' ""'])
+def test_a_message_whose_header_fields_come_back_empty_is_known_by_its_text(house, empty):
+    class Mute(_Handler):
+        @staticmethod
+        def _section(content, item):
+            return b"BODY[" + item[1] + b"]" + empty if item[1] else _Handler._section(content, item)
+
+    house.server._server.RequestHandlerClass = Mute
+    assert codes(house, NOW) == [EXIT_DONE]
+    assert house.done() == [("create_task", "done")]
+
+
 def test_a_message_that_was_deleted_before_it_was_read_is_waited_for_no_longer_than_an_hour(house):
     with withholding(house) as withheld:
         withheld.add("texts")
