@@ -157,6 +157,21 @@ def test_a_mail_is_moved_and_somebody_elses_deleted_mail_stays(shop: ManyAccount
 
 
 @pytest.mark.servers
+def test_each_mail_that_is_marked_and_moved_by_one_rule_has_its_mark_where_it_was_moved(
+    shop: ManyAccounts, tmp_path: Path
+) -> None:
+    for number in range(2, 6):
+        shop.deliver("shop0", *notice_of(number, EXPIRES))
+    made(shop, "Renewals")
+    path = ruled(
+        tmp_path, shop, "on authorization_expiring", 'move mail to "Renewals"', 'mark mail "$Renewal"', "flag mail"
+    )
+    assert poll(path).exit_code == 0
+    assert [flags for _, flags in mailbox(shop, "Renewals")] == [(b"$Renewal", b"\\Flagged")] * 6
+    assert {why[:8] for _, _, why in states(path)} == {"message "}
+
+
+@pytest.mark.servers
 @pytest.mark.parametrize("shop", [""], indirect=True)
 def test_a_server_that_could_only_expunge_everything_is_refused(shop: ManyAccounts, tmp_path: Path) -> None:
     made(shop, "Done")

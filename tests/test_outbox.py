@@ -110,6 +110,34 @@ def test_what_is_to_be_done_later_is_neither_due_nor_claimed_before(store: Store
     assert [claim.attempt for claim in store.claim(now=at(hours=1))] == [1]
 
 
+def test_a_mail_is_moved_when_all_else_that_is_to_be_done_to_it_has_been_done(store: Store) -> None:
+    def one(action: str, letter: str, message: str | None = "one", **more: Any) -> Effect:
+        return effect(action, key=letter * 8, message=message, **more)
+
+    def claimed(**later: float) -> tuple[str, list[Claim]]:
+        claims = store.claim(now=at(**later))
+        return "".join(claim.effect.key[0] for claim in claims), claims
+
+    def due(**later: float) -> str:
+        return "".join(item.key[0] for item in store.due(at(**later)))
+
+    planned(
+        store, one("move_mail", "a"), one("mark_mail", "b"), one("flag_mail", "c", not_before=at(hours=1)),
+        one("move_mail", "d", "two"), one("flag_mail", "e", "two", account="b"), one("move_mail", "f", None),
+    )  # fmt: skip
+    assert due() == "bdef"  # what is claimed by and by
+    names, claims = claimed()
+    assert names == "bdef"
+    store.settle(claims[:1], Outcome(result="retry", why="later"), at(), at(hours=2))
+    store.settle(claims[1:], Outcome(result="done", why=""), at())
+    assert claimed(minutes=1)[0] == ""
+    assert due(hours=2) == "abc"
+    names, claims = claimed(hours=2)
+    assert names == "bc"
+    store.settle(claims, Outcome(result="failed", why="no such keyword"), at(hours=2))
+    assert claimed(hours=2)[0] == "a"
+
+
 def test_a_claim_holds_for_its_lease_and_is_then_taken_again(store: Store) -> None:
     planned(store, effect(), now=at())
     (first,) = store.claim(now=at(), lease_seconds=60)

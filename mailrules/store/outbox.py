@@ -26,6 +26,12 @@ HELD_BACK = "held back"
 LAPSED = "state = 'claimed' AND lease <= :now"
 DUE = f"action <> 'create_task' AND ((state = 'planned' AND not_before <= :now) OR ({LAPSED}))"
 ONCE = "action = 'run_script' AND retry <> 'safe'"
+MARKED_FIRST = (
+    "(action <> 'move_mail' OR ifnull((account, json_extract(args, '$.message')) NOT IN (SELECT account,"
+    " json_extract(args, '$.message') FROM effects WHERE action IN ('flag_mail', 'mark_mail', 'label_mail')"
+    " AND state IN ('planned', 'claimed') AND {which}), TRUE))"
+)
+"""A mail is moved last: where it is then, nobody knows. `which` of all that is still to be done to it counts."""
 
 
 class Claim(NamedTuple):
@@ -96,7 +102,9 @@ class Outbox(Connection):
         from dataclasses import replace  # why here: a poll that finds nothing to do opens a store, too
 
         rows = self._named(
-            f"SELECT * FROM effects WHERE {DUE} AND NOT ({LAPSED} AND {ONCE}) ORDER BY created, rowid", now=now
+            f"SELECT * FROM effects WHERE {DUE} AND NOT ({LAPSED} AND {ONCE})"
+            f" AND {MARKED_FIRST.format(which=f'NOT ({DUE})')} ORDER BY created, rowid",
+            now=now,
         )
         return [replace(effect_of(row), state="planned") for row in rows]
 
@@ -110,7 +118,7 @@ class Outbox(Connection):
         """
         allowed = None if only is None else dumps(sorted(only))
         lease = (datetime.fromisoformat(now) + timedelta(seconds=lease_seconds)).isoformat()
-        due = f"{DUE} AND (:only IS NULL OR key IN (SELECT value FROM json_each(:only)))"
+        due = f"{DUE} AND {MARKED_FIRST.format(which='TRUE')} AND (:only IS NULL OR key IN (SELECT value FROM json_each(:only)))"
         # S608 below: the parts put together are constants of this module and question marks
         with self.transaction():
             self._named(
