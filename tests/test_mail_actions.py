@@ -45,10 +45,7 @@ def shop(request: pytest.FixtureRequest) -> Iterator[ManyAccounts]:
     server = ManyAccounts(1)
     try:
         if request.param != "MOVE":
-            with (server.folder / "dovecot.conf").open("a") as file:
-                file.write(f"imap_capability = IMAP4rev1 SASL-IR LITERAL+ ID {request.param}\n")
-            server.process.send_signal(signal.SIGHUP)
-            time.sleep(0.5)
+            set_up(server, f"imap_capability = IMAP4rev1 SASL-IR LITERAL+ ID {request.param}\n")
         source = ordinary(3, TODAY)
         server.deliver("shop0", *next(source))
         server.deliver("shop0", *notice_of(1, EXPIRES))
@@ -57,6 +54,13 @@ def shop(request: pytest.FixtureRequest) -> Iterator[ManyAccounts]:
         yield server
     finally:
         server.stop()
+
+
+def set_up(server: ManyAccounts, lines: str) -> None:
+    with (server.folder / "dovecot.conf").open("a") as file:
+        file.write(lines)
+    server.process.send_signal(signal.SIGHUP)
+    time.sleep(0.5)
 
 
 def client(server: ManyAccounts) -> AbstractContextManager[Any]:
@@ -193,6 +197,51 @@ def test_a_mailbox_that_does_not_exist_is_not_made_but_said(shop: ManyAccounts, 
         for row in store.effects():
             store.set_effect_state(row["id"], "planned", NOW.isoformat())
     assert poll(path).exit_code == 0
+    assert len(mailbox(shop, "Done")) == 2
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize(
+    ("rights", "said"),
+    [
+        ({"INBOX": "lr"}, {"flag_mail": "INBOX may only be read", "move_mail": "INBOX may only be read"}),
+        ({"Done": "lr"}, {"flag_mail": "message ", "move_mail": "moving a message to Done: no permission"}),
+        (
+            {"INBOX": "lrt"},
+            {"flag_mail": "keeps no `\\Flagged`", "move_mail": "moving a message to Done: no permission"},
+        ),
+    ],
+)
+def test_what_a_login_has_no_right_to_is_for_a_person_at_once(
+    shop: ManyAccounts, tmp_path: Path, rights: dict[str, str], said: dict[str, str]
+) -> None:
+    made(shop, "Done")
+    rules = shop.folder / "rights"
+    rules.mkdir()
+    for name, letters in rights.items():
+        (rules / name).write_text(f"owner {letters}\n")
+    set_up(shop, f"mail_plugins = acl\nplugin {{\n  acl = vfile:{rules}\n}}\n")
+    path = ruled(tmp_path, shop, "on authorization_expiring", "flag mail", 'move mail to "Done"')
+    assert poll(path).exit_code == 3
+    assert {(action, state, said[action] in why) for action, state, why in states(path)} == {
+        ("flag_mail", "done" if "Done" in rights else "failed", True),
+        ("move_mail", "failed", True),
+    }
+    assert poll(path).reports[0].error is None  # the account is read as before
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("shop", ["UIDPLUS"], indirect=True)
+def test_a_full_mailbox_makes_a_move_wait_and_its_account_is_read_as_before(shop: ManyAccounts, tmp_path: Path) -> None:
+    made(shop, "Done")
+    quota = "quota = maildir:all\n  quota_rule = *:bytes=1\n  quota_rule2 = INBOX:ignore\n  quota_grace = 0"
+    set_up(shop, f"mail_plugins = quota\nplugin {{\n  {quota}\n}}\n")
+    path = ruled(tmp_path, shop, "on authorization_expiring", 'move mail to "Done"')
+    assert poll(path).exit_code == 0
+    assert {(state, "[OVERQUOTA]" in why) for _, state, why in states(path)} == {("planned", True)}
+    assert (poll(path).exit_code, len(mailbox(shop))) == (0, 4)
+    set_up(shop, "plugin {\n  quota_rule = *:bytes=1M\n}\n")
+    assert poll(path, lambda: NOW + timedelta(minutes=2)).exit_code == 0
     assert len(mailbox(shop, "Done")) == 2
 
 

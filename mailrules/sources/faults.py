@@ -22,6 +22,7 @@ _PASSING = re.compile(
     r"|back-?off|not connected|bandwidth|rate limit|internal error",
     re.IGNORECASE,
 )
+_FULL = re.compile(r"\[OVERQUOTA\b(?!.*(?:throttl|back-?off|bandwidth|rate limit))", re.IGNORECASE)
 _REFUSED = re.compile(
     r"\[(?:NOPERM|AUTHENTICATIONFAILED|AUTHORIZATIONFAILED|EXPIRED|PRIVACYREQUIRED)\b|unsafe login|permission|not permitted",
     re.IGNORECASE,
@@ -50,6 +51,16 @@ def throttling(words: str) -> bool:
 def absent(words: str) -> bool:
     """Say whether a server's words mean that there is no such mailbox."""
     return _ABSENT.search(words) is not None
+
+
+def forbidden(words: str) -> bool:
+    """Say whether a server's words mean that we have no right to it."""
+    return _REFUSED.search(words) is not None
+
+
+def full(words: str) -> bool:
+    """Say whether the words in answer to a change mean that there is no room (RFC 9051), and not that we ask too much."""
+    return _FULL.search(words) is not None
 
 
 def words_of(error: BaseException, sent: Sequence[str] = ()) -> str:
@@ -115,7 +126,7 @@ def fault(
                 said=words,
                 help="check `user` and the password; many providers want an app password and IMAP enabled in the settings",
             )
-        if _REFUSED.search(words):
+        if forbidden(words):
             return AuthError(
                 f"{where}: no permission: {words}", help="allow IMAP access for this account at the provider"
             )

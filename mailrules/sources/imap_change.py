@@ -6,11 +6,13 @@ May not live here: which message and why; a plain EXPUNGE, which would remove wh
 
 from __future__ import annotations
 
+import contextlib
 import imaplib
 import re
+from collections.abc import Iterator
 
-from mailrules.errors import ConfigError
-from mailrules.sources.faults import absent, words_of
+from mailrules.errors import ConfigError, TemporaryError
+from mailrules.sources.faults import absent, forbidden, full
 from mailrules.sources.imap import Header, ImapSession
 
 FLAGGED = "\\Flagged"
@@ -26,21 +28,21 @@ class Changes(ImapSession):
         """Open a mailbox for changes and return its UIDVALIDITY; 0 where there is no such mailbox any more."""
         client = self._open()
         self._introduce()
-        with self._doing(f"opening {self._clean(mailbox, 'the mailbox name')} for changes"):
+        with self._changing(f"opening {self._clean(mailbox, 'the mailbox name')} for changes"):
             try:
                 found = client.select_folder(mailbox)
+            except imaplib.IMAP4.readonly as error:  # why first: for imaplib it is an end of the connection
+                raise ConfigError(
+                    f"{self._place}: {mailbox} may only be read", help="give this login the right to change it"
+                ) from error
             except imaplib.IMAP4.abort:
                 raise
             except imaplib.IMAP4.error as error:
-                if absent(words_of(error)):
+                if absent(self._words(error)):
                     return 0
                 raise
             self._mailbox, self._sizes = mailbox, {}
             self._state = self._read_state(found, b"EXISTS")
-        if b"READ-ONLY" in found:
-            raise ConfigError(
-                f"{self._place}: {mailbox} may only be read", help="give this login the right to change it"
-            )
         flags = found.get(b"PERMANENTFLAGS")  # None: all are kept (RFC 9051, 7.1), whatever was said of another mailbox
         self._kept = None if flags is None else {f.decode("ascii", "replace").lower() for f in flags}
         return self._state.uidvalidity
@@ -57,9 +59,9 @@ class Changes(ImapSession):
         if self._kept is not None and word.lower() not in self._kept and (word == FLAGGED or "\\*" not in self._kept):
             raise ConfigError(
                 f"{self._place}: the server keeps no `{word}` in {self._mailbox}",
-                help="`move mail to` or `flag mail` may work instead",
+                help=f"`move mail to`{'' if word == FLAGGED else ' or `flag mail`'} may work instead",
             )
-        with self._doing(f"marking a message in {self._mailbox}"):
+        with self._changing(f"marking a message in {self._mailbox}"):
             self._open().add_flags([uid], [word], silent=True)
 
     def label(self, uid: int, label: str) -> None:
@@ -68,7 +70,7 @@ class Changes(ImapSession):
             raise ConfigError(
                 f"{self._place}: this server has no labels; only Gmail has", help="use `mark mail` or `move mail to`"
             )
-        with self._doing(f"labelling a message in {self._mailbox}"):
+        with self._changing(f"labelling a message in {self._mailbox}"):
             self._open().add_gmail_labels([uid], [self._clean(label, "the label")], silent=True)
 
     def move(self, uid: int, mailbox: str, *, again: bool) -> None:
@@ -84,7 +86,7 @@ class Changes(ImapSession):
         there = again and "MOVE" not in offered and self._copied(uid, mailbox)
         if self._mailbox != source:
             self.select(source)
-        with self._doing(f"moving a message to {mailbox}"):
+        with self._changing(f"moving a message to {mailbox}"):
             client = self._open()
             try:
                 if "MOVE" in offered:
@@ -97,11 +99,28 @@ class Changes(ImapSession):
             except imaplib.IMAP4.abort:
                 raise
             except imaplib.IMAP4.error as error:
-                if absent(words_of(error)):
+                if absent(self._words(error)):
                     raise ConfigError(
                         f"{self._place}: there is no mailbox `{mailbox}`: {self._words(error)}",
-                        help="make it, then `mailrules effects retry`",
+                        help="make it, then `mailrules effects retry ID`",
                     ) from error
+                raise
+
+    @contextlib.contextmanager
+    def _changing(self, doing: str) -> Iterator[None]:
+        """One step that changes something: where right or room is missing, that is no matter of the whole account."""
+        with self._doing(doing):
+            try:
+                yield
+            except imaplib.IMAP4.error as error:
+                words = self._words(error)
+                if forbidden(words):
+                    raise ConfigError(
+                        f"{self._place}: {doing}: no permission: {words}",
+                        help="give this login the right to it, then `mailrules effects retry ID`",
+                    ) from error
+                if full(words):
+                    raise TemporaryError(f"{self._place}: {doing}: {words}", help="make room there") from error
                 raise
 
     def _copied(self, uid: int, mailbox: str) -> bool:
