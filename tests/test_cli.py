@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from mailrules.shipped import shipped_text
+from mailrules.store.lock import locked
 from tests.mails import DEVELOPER_ID, notice, today
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -55,6 +56,24 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "rules" / "starter.rules").write_text(shipped_text("rules/starter.rules"), encoding="utf-8")
     (tmp_path / "notice.eml").write_bytes(notice(expires=today() + timedelta(days=20), days=20)[0])
     return tmp_path
+
+
+@pytest.mark.parametrize("words", ["ingest notice.eml", "forget --person a@b.example", "apply plan.json"])
+def test_who_asks_for_a_change_while_a_poll_is_at_work_is_told_that_nothing_was_done(folder: Path, words: str) -> None:
+    assert run(folder, "ingest", "notice.eml")[0] == 0
+    assert run(folder, "poll", "--plan", "plan.json")[0] == 75  # no server is there
+    with locked(folder / "state" / "mailrules.db.lock") as mine:
+        assert mine
+        code, out, err = run(folder, *words.split())
+    assert (code, out) == (75, "")
+    assert "a poll of this store is at work, so nothing was done" in err
+
+
+def test_what_is_taken_in_by_the_last_good_rules_is_said_to_be(folder: Path) -> None:
+    assert run(folder, "ingest", "notice.eml") == (0, "", "")
+    (folder / "rules" / "starter.rules").write_text('rule "x" {\n  on nothing\n}\n', encoding="utf-8")
+    code, _, err = run(folder, "ingest", "notice.eml")
+    assert (code, "the last good rules are at work, because today's may not go live" in err) == (78, True)
 
 
 def test_a_finished_task_settles_the_deadline_and_a_year_is_assumed(folder: Path) -> None:

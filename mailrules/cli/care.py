@@ -125,6 +125,7 @@ def forget(
 ) -> None:
     """Remove mail and personal texts for good. What nothing may be done twice by, stays: digests, places, keys, dates."""
     from mailrules.cli.opened import opened
+    from mailrules.cli.outcome import nothing_done
     from mailrules.spine import forgetting
 
     if (what is None) == (person is None):
@@ -134,8 +135,7 @@ def forget(
         )
     with opened(config) as it, it.store.exclusive() as mine:
         if not mine:
-            typer.echo("a poll is at work; try again when it is done")
-            raise typer.Exit(75)
+            raise nothing_done()
         done = forgetting.forget(it.store, it.at, named=what, person=person)
         copies = sorted(str(path) for path in it.config.store.parent.glob(f"{it.config.store.name}.*.bak"))
     if as_json:

@@ -21,6 +21,19 @@ if TYPE_CHECKING:
     from mailrules.spine.outcome import Outcome
 
 
+def nothing_done() -> TemporaryError:
+    """Return what to raise where a poll is at work and a person asked for something else that changes the store."""
+    return TemporaryError("a poll of this store is at work, so nothing was done", help="try again when it is done")
+
+
+def tell_of_rules(error: ConfigError) -> None:
+    """Say that it was not today's rules that decided, and why."""
+    from mailrules.cli import tell
+
+    words = f"the last good rules are at work, because today's may not go live: {error}"
+    tell(ConfigError(words, help=error.help))
+
+
 def show_outcome(outcome: Outcome, *, as_json: bool) -> None:
     """Print what a run came to; without a terminal only what was asked for, and what needs somebody."""
     from mailrules.cli import tell
@@ -33,12 +46,7 @@ def show_outcome(outcome: Outcome, *, as_json: bool) -> None:
     if outcome.clock:
         sys.stderr.write(f"mailrules: {outcome.clock}\n")
     if outcome.rules_error and (outcome.rules_changed or talk or outcome.plan):
-        tell(
-            ConfigError(
-                f"polled with the last good rules, because today's may not go live: {outcome.rules_error}",
-                help=outcome.rules_error.help,
-            )
-        )
+        tell_of_rules(outcome.rules_error)
     for report in outcome.reports:
         if report.error and (report.changed or talk or outcome.plan):
             tell(report.error)

@@ -17,7 +17,7 @@ from mailrules.cli.files import checked_rules, text_of
 from mailrules.cli.options import AsJson, ConfigPath
 from mailrules.cli.output import json_line, safe
 from mailrules.cli.reasons import asked_row
-from mailrules.errors import EXIT_TEMPORARY, UsageError
+from mailrules.errors import UsageError
 
 if TYPE_CHECKING:
     from mailrules.ledger import Ledger
@@ -33,16 +33,13 @@ def apply(
     """Do exactly what a plan says; where the world has moved since, do nothing and say what moved (exit code 1)."""
     from mailrules import app
     from mailrules import config as configuration
-    from mailrules.cli.outcome import show_outcome
+    from mailrules.cli.outcome import nothing_done, show_outcome
     from mailrules.spine.plan import from_text
 
     loaded = configuration.load(config)
     outcome = app.apply(loaded, from_text(text_of(plan), plan))
     if outcome.busy:
-        sys.stderr.write(
-            "mailrules: another poll of this store is at work, so nothing was done; try again when it is done\n"
-        )
-        raise typer.Exit(EXIT_TEMPORARY)
+        raise nothing_done()
     if outcome.moved:
         sys.stderr.write(f"mailrules: nothing was done, because the world has moved since {plan} was made\n")
         for sentence in outcome.moved:

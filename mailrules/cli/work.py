@@ -169,17 +169,20 @@ def ingest(sources: Sources, config: ConfigPath = None, account: AccountName = N
     """Take documents into the ledger as if they had arrived in the account's mailbox."""
     from mailrules import app
     from mailrules import config as configuration
+    from mailrules.cli.outcome import nothing_done, tell_of_rules
     from mailrules.sources.files import documents
 
     loaded = configuration.load(config)
     chosen = loaded.account(account) if account else loaded.accounts[0]
     found = [raw for source in sources for raw in _dated(documents(source, sys.stdin.buffer))]
     outcome = app.ingest_documents(loaded, found, chosen)
+    if outcome.busy:
+        raise nothing_done()
+    if outcome.rules_error:
+        tell_of_rules(outcome.rules_error)
     for report in outcome.reports:
-        if outcome.busy:
-            typer.echo("another poll of this store is at work; try again when it is done")
-        elif sys.stdout.isatty():
+        if sys.stdout.isatty():
             typer.echo(f"{report.seen} documents, {report.notices} notices, {report.new_effects} things to do")
     for sentence in outcome.needs if outcome.needs_changed else ():
         sys.stderr.write(f"mailrules: needs a person: {safe(sentence)}\n")
-    raise typer.Exit(75 if outcome.busy else outcome.exit_code)
+    raise typer.Exit(outcome.exit_code)
