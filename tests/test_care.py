@@ -17,6 +17,7 @@ from mailrules.spine.connections import reach
 from mailrules.spine.forgetting import forget
 from mailrules.store import Store
 from mailrules.store.care import SIGHTINGS
+from mailrules.store.sqlite import PATIENCE
 from tests.house import NOW, House, mail, settled
 from tests.mails import DEVELOPER, DEVELOPER_ID
 
@@ -237,6 +238,22 @@ def test_bytes_that_are_gone_do_not_come_back_when_the_mailbox_is_renumbered(hou
     house.poll(LATER)
     assert len(house.store.messages()) == 2
     assert [house.store.content(m.digest) for m in house.store.messages()] == [None, None]
+
+
+@pytest.mark.parametrize("left", [0, 2])
+def test_what_waited_in_a_mailbox_that_was_numbered_anew_waits_no_longer(house, left):
+    house.poll()
+    with Store.open(house.config.store, now=NOW.isoformat()) as store:
+        for uid in range(7, 10):
+            key = MessageKey(account="shop", mailbox="INBOX", uidvalidity=1, uid=uid)
+            for _ in range(PATIENCE):
+                store.pending(key, "the server did not give its text", NOW.isoformat())
+        store.unfetchable(key, "it is too large", NOW.isoformat())
+    assert house.poll(LATER).exit_code == 3
+    house.server.uidvalidity += 1
+    del house.server.messages[left:]
+    assert (house.poll(LATER).exit_code, house.poll(LATER).exit_code) == (0, 0)
+    assert len(house.store.messages()) == 2
 
 
 def on_disk(house: House) -> bytes:

@@ -110,6 +110,7 @@ class Mailboxes(NamedTuple):
 
     async def _visit(self, account: Account, mailbox: str, session: ImapSession) -> Visit:
         state = await away(session.examine, mailbox)
+        self.store.renumbered(account.name, mailbox, state.uidvalidity, self.clock().isoformat())
         low = self._low(account, mailbox, state)
         bound = self.bounds[account.name, mailbox] if self.bounds is not None else None
         uids: Sequence[int] = ()

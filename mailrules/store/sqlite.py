@@ -176,6 +176,14 @@ class Store(Care, Senders):
         )
         return [row[0] for row in rows]
 
+    def renumbered(self, account: str, mailbox: str, uidvalidity: int, now: str) -> None:
+        """Let nothing wait under the numbers that a mailbox had before: what is still in it is read under its new ones."""
+        self._run(
+            "UPDATE places SET status = 'gone', reason = 'its mailbox was numbered anew', updated = ?"
+            " WHERE status IN ('pending', 'reading', 'unfetchable') AND account = ? AND mailbox = ? AND uidvalidity <> ?",
+            (now, account, mailbox, uidvalidity),
+        )
+
     def tries(self, account: str, mailbox: str, uidvalidity: int, uids: Iterable[int]) -> dict[int, int]:
         """Return how often the reading of messages was begun and not ended; those never begun are left out."""
         rows = self._rows(
