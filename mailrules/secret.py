@@ -10,15 +10,44 @@ import os
 import stat
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from mailrules.errors import AuthError
 from mailrules.redact import Secrets
 
-COMMANDS = threading.RLock()
-"""Held while a command of ours runs: who ends what a script left behind must not meet it."""
+COMMAND_SECONDS = 10
+
+
+class _Commands:
+    """Commands of ours run beside one another, and none beside a script: who ends what it left behind must not meet one."""
+
+    def __init__(self) -> None:
+        self._door, self._inside = threading.Condition(), 0
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Stay inside while a command runs."""
+        with self._door:
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._door:
+                self._inside -= 1
+                self._door.notify_all()
+
+    @contextmanager
+    def none(self) -> Iterator[None]:
+        """Wait until no command runs, and let none begin."""
+        with self._door:
+            self._door.wait_for(lambda: not self._inside)
+            yield
+
+
+COMMANDS = _Commands()
 
 
 def secret(reference: Mapping[str, Any], folder: Path, what: str, known: Secrets) -> Callable[[], str]:
@@ -92,21 +121,23 @@ def _from_command(argv: list[str], folder: Path) -> str:
     import subprocess  # why here: a secret in a file needs no other program
 
     try:
-        with COMMANDS:
+        with COMMANDS.one():
             done = subprocess.run(
                 argv,
                 cwd=folder,
                 capture_output=True,
-                timeout=10,
+                timeout=COMMAND_SECONDS,
                 check=False,
                 stdin=subprocess.DEVNULL,
                 text=True,
                 encoding="utf-8",
             )
-    except (OSError, subprocess.TimeoutExpired, ValueError, TypeError) as error:
-        raise AuthError(
-            f"the command {argv[:1]} could not be run: {type(error).__name__}", help="run it by hand to see why"
-        ) from error
+    except subprocess.TimeoutExpired as error:
+        why = f"did not end within {COMMAND_SECONDS} seconds"
+        raise AuthError(f"the command {argv[:1]} {why}", help="run it by hand to see why") from error
+    except (OSError, ValueError, TypeError) as error:
+        why = getattr(error, "strerror", None) or type(error).__name__
+        raise AuthError(f"the command {argv[:1]} could not be run: {why}", help="run it by hand to see why") from error
     if done.returncode:
         raise AuthError(
             f"the command {argv[:1]} ended with exit code {done.returncode}", help="run it by hand to see why"

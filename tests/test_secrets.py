@@ -8,6 +8,9 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,7 +20,7 @@ from typer.testing import CliRunner
 from mailrules.cli.commands import app
 from mailrules.errors import AuthError
 from mailrules.redact import MARK, Redacting, Secrets, without_tokens
-from mailrules.secret import exposed, secret
+from mailrules.secret import COMMANDS, exposed, secret
 from tests.house import EXPIRES, House, mail, settled
 from tests.mails import DEVELOPER, DEVELOPER_ID
 from tests.servers import scripted
@@ -260,3 +263,48 @@ def test_a_server_that_says_our_password_gets_it_into_no_store_and_no_output(hou
     assert_nowhere(house, polled)
     others = [run(house, *words) for words in (["poll"], ["account", "list"], ["health"])]
     assert_nowhere(house, polled, *others)
+
+
+def by_command(*argv: str, folder: Path) -> Callable[[], str]:
+    return secret({"command": list(argv)}, folder, "account shop", Secrets())
+
+
+def test_the_commands_of_many_accounts_run_beside_one_another(tmp_path: Path) -> None:
+    meet = 'touch "$1"; while [ ! -e "$2" ]; do sleep 0.01; done; echo "$1"'  # each waits for the other to have begun
+    fetches = [by_command("sh", "-c", meet, "sh", *names, folder=tmp_path) for names in ("ab", "ba")]
+    with ThreadPoolExecutor() as pool:
+        assert list(pool.map(lambda fetch: fetch(), fetches)) == ["a", "b"]
+
+
+def test_no_command_runs_beside_a_script_whose_leavings_are_ended(tmp_path: Path) -> None:
+    wait = 'touch begun; while [ ! -e "$1" ]; do sleep 0.01; done; echo it'
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(by_command("sh", "-c", wait, "sh", "go", folder=tmp_path))
+        while not (tmp_path / "begun").exists():
+            time.sleep(0.01)
+
+        def script() -> list[bool]:
+            with COMMANDS.none():
+                seen = [first.done()]
+                second.append(pool.submit(by_command("echo", "two", folder=tmp_path)))
+                time.sleep(0.2)
+                return [*seen, second[0].done()]
+
+        second: list[Future[str]] = []
+        running = pool.submit(script)
+        time.sleep(0.2)
+        assert not running.done()
+        (tmp_path / "go").touch()
+        assert running.result() == [True, False]
+        assert (first.result(), second[0].result()) == ("it", "two")
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"), [(["sleep", "9"], "did not end within 0.2 sec"), (["no-such"], "No such file")]
+)
+def test_a_command_that_gives_no_secret_is_told_with_the_reason(
+    argv: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailrules.secret.COMMAND_SECONDS", 0.2)
+    with pytest.raises(AuthError, match=said):
+        by_command(*argv, folder=tmp_path)()

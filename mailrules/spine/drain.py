@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -52,7 +53,7 @@ def drain(
             notify(
                 "WATCHDOG=1"
             )  # why here: a script may take a quarter of an hour, a silent mail server a minute for each mail
-            with COMMANDS:
+            with COMMANDS.none() if group[0].effect.action == "run_script" else nullcontext():
                 result = _cleared(config, perform(group, services, clock().isoformat()))
             attempt = max(claim.attempt for claim in group)
             next_at = (clock() + timedelta(seconds=backoff(attempt))).isoformat() if result.result == "retry" else None
