@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -22,6 +25,7 @@ from mailrules.errors import ConfigError, TemporaryError
 from mailrules.mail.message import MessageKey
 from mailrules.ruleset import load
 from mailrules.shipped import grammar_text, shipped_rules
+from mailrules.spine.drain import drain
 from mailrules.store import Claim, Store
 from tests.mails import ordinary
 from tests.many import ManyAccounts, configured, notice_of
@@ -105,6 +109,21 @@ def states(path: Path) -> list[tuple[str, str, str]]:
 
 def poll(path: Path, moment: Callable[[], datetime] = now) -> app.Outcome:
     return app.poll(config.load(str(path)), tell_time=moment)
+
+
+def planned_only(path: Path) -> None:
+    """Poll, and be stopped before anything is performed."""
+
+    class _StoppedError(Exception):
+        pass
+
+    def stopped(*_: object) -> None:
+        raise _StoppedError
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("mailrules.spine.drain.drain", stopped)
+        with pytest.raises(_StoppedError):
+            poll(path)
 
 
 NOTICES = [b"Subject: ACTION REQUIRED - Your software application authorization will expire in 23 days",
@@ -261,23 +280,51 @@ def test_a_mail_that_is_gone_is_done_with_a_remark(shop: ManyAccounts, tmp_path:
     assert [e.action for e in plan.effects] == ["flag_mail"] * 2
     assert mailbox(shop) == [(subject, ()) for subject, _ in mailbox(shop)]
 
-    class _StoppedError(Exception):
-        pass
-
-    with pytest.MonkeyPatch.context() as patched:
-
-        def stopped(*_: object) -> None:
-            raise _StoppedError
-
-        patched.setattr("mailrules.spine.drain.drain", stopped)
-        with pytest.raises(_StoppedError):
-            poll(path)
+    planned_only(path)
     with client(shop) as other:
         other.select_folder("INBOX")
         other.delete_messages(other.search(["SUBJECT", "expire in 30 days"]))
         other.expunge()
     assert poll(path).exit_code == 0
     assert sorted(why for _, _, why in states(path)) == ["it is not on the server any more", "message 3 of INBOX"]
+
+
+@pytest.mark.servers
+def test_all_that_is_done_to_the_mail_of_one_account_takes_one_login(shop: ManyAccounts, tmp_path: Path) -> None:
+    path = ruled(tmp_path, shop, "on authorization_expiring", "flag mail", 'mark mail "$Renewal"')
+    planned_only(path)
+    settings, log = config.load(str(path)), shop.folder / "log"
+    before = log.read_text().count("Login: user=<shop0>")
+    with Store.open(settings.store, now=NOW.isoformat()) as store:
+        assert [why.partition(":")[0] for _, _, why in drain(settings, store, now)] == ["done"] * 4
+    assert log.read_text().count("Login: user=<shop0>") == before + 1
+
+
+@pytest.mark.servers
+def test_a_server_that_has_died_is_reached_once_and_not_for_each_mail_anew(shop: ManyAccounts, tmp_path: Path) -> None:
+    path = ruled(tmp_path, shop, "on authorization_expiring", "flag mail", 'mark mail "$Renewal"')
+    planned_only(path)
+    text = path.read_text(encoding="utf-8")
+    connections: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connections.append(listener.accept()[0])
+                    connections[-1].close()
+
+        threading.Thread(target=serve, daemon=True).start()
+        path.write_text(text.replace(str(shop.port), str(listener.getsockname()[1])), encoding="utf-8")
+        settings = config.load(str(path))
+        with Store.open(settings.store, now=NOW.isoformat()) as store:
+            assert [why.partition(":")[0] for _, _, why in drain(settings, store, now)] == ["retry"] * 4
+        listener.shutdown(socket.SHUT_RDWR)
+    assert len(connections) == 1
+    assert len({why for _, _, why in states(path)}) == 1
+    path.write_text(text, encoding="utf-8")
+    assert poll(path, lambda: NOW + timedelta(minutes=2)).exit_code == 0
+    assert flags_of_notices(shop) == [(b"$Renewal", b"\\Flagged")] * 2
 
 
 @pytest.mark.servers

@@ -11,9 +11,10 @@ import imaplib
 import re
 from collections.abc import Iterator
 
-from mailrules.errors import ConfigError, TemporaryError
+from mailrules.errors import ConfigError
 from mailrules.sources.faults import absent, forbidden, full
 from mailrules.sources.imap import Header, ImapSession
+from mailrules.sources.imap_types import Full
 
 FLAGGED = "\\Flagged"
 KEYWORD = re.compile(r"\\Flagged|[A-Za-z0-9$][A-Za-z0-9$_.-]*")
@@ -120,7 +121,7 @@ class Changes(ImapSession):
                         help="give this login the right to it, then `mailrules effects retry ID`",
                     ) from error
                 if full(words):
-                    raise TemporaryError(f"{self._place}: {doing}: {words}", help="make room there") from error
+                    raise Full(f"{self._place}: {doing}: {words}", help="make room there") from error
                 raise
 
     def _copied(self, uid: int, mailbox: str) -> bool:

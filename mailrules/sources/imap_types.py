@@ -108,6 +108,10 @@ class Throttled(TemporaryError):
         self.seconds = seconds
 
 
+class Full(TemporaryError):
+    """A mailbox has no room for what is to be put there."""
+
+
 def ascending(uids: Iterable[int]) -> array[int]:
     """Return UIDs in order, each once, in no more memory than the numbers take: a mailbox may hold a million."""
     found = array("Q", uids)

@@ -11,7 +11,6 @@ from collections.abc import Collection
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import date, datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING
 
 from mailrules.config import Config
@@ -20,7 +19,7 @@ from mailrules.errors import UsageError
 from mailrules.secret import COMMANDS
 from mailrules.spine.breaker import DAY, HOUR, held
 from mailrules.spine.intake import Clock
-from mailrules.spine.reaching import changing
+from mailrules.spine.reaching import Changing
 from mailrules.spine.sending import chat_urls, smtp_settings
 from mailrules.spine.systemd import notify
 from mailrules.store import Claim, Store
@@ -41,28 +40,31 @@ def drain(
     performed: list[tuple[str, str, str]] = []
     store.abandoned()
     services: Services | None = None
-    while claims := _claimed(config, store, clock(), only):
-        # why here: most polls have nothing to perform
-        from mailrules.actions import Services, backoff, perform
+    with Changing(config, store, clock) as servers:
+        while claims := _claimed(config, store, clock(), only):
+            # why here: most polls have nothing to perform
+            from mailrules.actions import Services, backoff, perform
 
-        services = services or Services(
-            smtp=smtp_settings(config), chats=chat_urls(config), content=store.content, places=store.places,
-            sessions=partial(changing, config, store, clock), own_id=store.own_id(), sender=config.smtp.sender if config.smtp else "", language=lambda name: _language(config, name),
-        )  # fmt: skip
-        for group in _grouped(claims):
-            notify(
-                "WATCHDOG=1"
-            )  # why here: a script may take a quarter of an hour, a silent mail server a minute for each mail
-            with COMMANDS.none() if group[0].effect.action == "run_script" else nullcontext():
-                result = _cleared(config, perform(group, services, clock().isoformat()))
-            attempt = max(claim.attempt for claim in group)
-            next_at = (clock() + timedelta(seconds=backoff(attempt))).isoformat() if result.result == "retry" else None
-            for claim in group:
-                store.settle(claim, result, clock().isoformat(), next_at)
-                why = f"{result.result}: {result.why}"
-                if result.result == "done" and claim.effect.args.get("verifies"):
-                    why = f"{why}; {_verified(config, store, claim.effect, result.output, clock())}"
-                performed.append((claim.effect.action, claim.effect.target, why))
+            services = services or Services(
+                smtp=smtp_settings(config), chats=chat_urls(config), content=store.content, places=store.places,
+                sessions=servers.session, own_id=store.own_id(), sender=config.smtp.sender if config.smtp else "", language=lambda name: _language(config, name),
+            )  # fmt: skip
+            for group in _grouped(claims):
+                notify(
+                    "WATCHDOG=1"
+                )  # why here: a script may take a quarter of an hour, a silent mail server a minute for each mail
+                with COMMANDS.none() if group[0].effect.action == "run_script" else nullcontext():
+                    result = _cleared(config, perform(group, services, clock().isoformat()))
+                attempt = max(claim.attempt for claim in group)
+                next_at = (
+                    (clock() + timedelta(seconds=backoff(attempt))).isoformat() if result.result == "retry" else None
+                )
+                for claim in group:
+                    store.settle(claim, result, clock().isoformat(), next_at)
+                    why = f"{result.result}: {result.why}"
+                    if result.result == "done" and claim.effect.args.get("verifies"):
+                        why = f"{why}; {_verified(config, store, claim.effect, result.output, clock())}"
+                    performed.append((claim.effect.action, claim.effect.target, why))
     return performed
 
 

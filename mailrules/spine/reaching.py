@@ -15,11 +15,11 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, overload
 
 from mailrules.config import Account, Config
-from mailrules.errors import AuthError, ConfigError, TemporaryError
-from mailrules.sources.imap_types import ImapSettings, Refused, Throttled
+from mailrules.errors import AuthError, ConfigError, MailrulesError, TemporaryError
+from mailrules.sources.imap_types import Full, ImapSettings, Refused, Throttled
 from mailrules.sources.line import Line
 from mailrules.spine.pool import AT_ONCE, alone, away
 from mailrules.store import Store
@@ -155,6 +155,44 @@ def changing(config: Config, store: Store, now: Callable[[], datetime], name: st
         raise
     finally:
         patience.spend(session.received, now())
+
+
+class Changing:
+    """A context manager: one connection to each account whose mail is to be changed, made when it is first wanted.
+
+    A server that failed is not reached again through it: a dead one would hold up all accounts, for each mail anew.
+    """
+
+    def __init__(self, config: Config, store: Store, now: Callable[[], datetime]) -> None:
+        self._config, self._store, self._now = config, store, now
+        self._open: dict[str, tuple[ExitStack, Changes]] = {}
+        self._failed: dict[str, MailrulesError] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for held, _ in self._open.values():
+            held.__exit__(*error)  # type: ignore[arg-type]
+
+    @contextmanager
+    def session(self, name: str) -> Iterator[Changes]:
+        """Give the connection to an account."""
+        if name in self._failed:
+            raise self._failed[name]
+        try:
+            if name not in self._open:
+                held = ExitStack()
+                self._open[name] = held, held.enter_context(changing(self._config, self._store, self._now, name))
+            yield self._open[name][1]
+        except (ConfigError, Full):  # why: it has answered, and goes on
+            raise
+        except BaseException as error:
+            if isinstance(error, TemporaryError | AuthError):
+                self._failed[name] = error
+            if name in self._open:
+                self._open.pop(name)[0].__exit__(type(error), error, error.__traceback__)
+            raise
 
 
 class Patience(NamedTuple):
