@@ -59,6 +59,7 @@ class Failing:
         self.point, self.how, self.extensions = point, how, extensions
         self.taken: list[bytes] = []
         self.lines: list[bytes] = []
+        self.connections = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self._open: list[socket.socket] = [self._listener]
@@ -69,6 +70,7 @@ class Failing:
             while True:
                 connection, _ = self._listener.accept()
                 self._open.append(connection)
+                self.connections += 1
                 threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
 
     def _talk(self, connection: socket.socket) -> None:
@@ -128,6 +130,20 @@ def test_what_a_server_does_at_each_point_of_the_talk_decides_what_comes_of_the_
         assert PASSWORD not in outcome.why
         if how[0].isdigit() and point != "QUIT":
             assert how[:3] in outcome.why
+
+
+@pytest.mark.parametrize(
+    ("point", "how", "talks"), [("GREETING", "hang", 1), ("AUTH", "535 no", 1), ("DOT", "hang", 2)]
+)
+def test_a_server_to_which_there_is_no_way_is_tried_once_and_not_for_each_mail(
+    point: str, how: str, talks: int
+) -> None:
+    with Failing(point, how, ("AUTH PLAIN",)) as server:
+        smtp = settings(server.port, user="seller", secret=lambda: "x", timeout=0.5)
+        first, second = sent(smtp), sent(smtp)
+        assert (first, server.connections) == (second, talks)
+        sent(replace(smtp, away=[]))
+        assert server.connections == talks + 1
 
 
 def test_a_login_that_is_refused_names_the_user_and_the_section() -> None:

@@ -12,7 +12,7 @@ import smtplib
 import ssl
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -29,7 +29,8 @@ LINE_BREAKING = ("Cc", "Cs", "Zl", "Zp")
 class SmtpSettings:
     """How to send. `tls` is "implicit" (TLS from the first byte), "starttls", or "none" (this machine only).
 
-    `ca_file`: the certificates to trust instead of the system's.
+    `ca_file`: the certificates to trust instead of the system's. `away`: why no connection could be had; as long as these
+    settings are in use none is tried again, or a silent server would hold up everybody, for each mail anew.
     """
 
     host: str
@@ -41,6 +42,7 @@ class SmtpSettings:
     timeout: float = 60.0
     ca_file: str | None = None
     auth: str = "password"
+    away: list[Exception] = field(default_factory=list, compare=False)
 
 
 def headers(settings: SmtpSettings, own_id: str, key: str, to: Sequence[str], subject: str, now: str) -> EmailMessage:
@@ -117,7 +119,13 @@ def _tried(settings: SmtpSettings, to: Sequence[str], work: Callable[[], Mapping
 def _handed_over(
     settings: SmtpSettings, to: Sequence[str], build: Callable[[bool], bytes]
 ) -> Mapping[str, tuple[int, bytes]]:
-    server = _connect(settings)
+    if settings.away:
+        raise settings.away[0]
+    try:
+        server = _connect(settings)
+    except Exception as error:
+        settings.away.append(error)
+        raise
     try:
         eight_bit = server.has_extn("8bitmime")
         content = build(eight_bit)
