@@ -123,7 +123,7 @@ def _messages(store: Store) -> Iterator[Finding]:
         place = f"{row['account']}/{row['mailbox']}/{row['uid']}"
         yield Finding(
             check="messages", ok=False, detail=f"{what}: {row['reason'] or 'a poll was stopped while it was read'}",
-            help=helps.get(row["status"], "the next poll asks for it again").format(place),
+            help=helps.get(row["status"], "a poll of its mailbox asks for it again; `mailrules forget {}` ends it").format(place),
         )  # fmt: skip
     if not rows:
         yield Finding(check="messages", ok=True, detail="none waits and none was put aside")
