@@ -58,6 +58,25 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
+def test_a_signal_that_comes_within_a_callback_of_pythons_own_is_not_lost(name: str, code: int) -> None:
+    program = f"""
+import signal, sys, time
+from mailrules.cli import heed_signals
+class Passing:
+    def __del__(self):
+        signal.raise_signal(signal.{name})
+heed_signals()
+try:
+    Passing()
+    time.sleep(9)
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (code, b"")
+
+
 @pytest.mark.parametrize("words", ["ingest notice.eml", "forget --person a@b.example", "apply plan.json"])
 def test_who_asks_for_a_change_while_a_poll_is_at_work_is_told_that_nothing_was_done(folder: Path, words: str) -> None:
     assert run(folder, "ingest", "notice.eml")[0] == 0

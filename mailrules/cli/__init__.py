@@ -31,7 +31,7 @@ def main() -> NoReturn:
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
         guard_outputs()
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        heed_signals()
         from mailrules.cli.polling import plain, poll_once
 
         asked = plain(sys.argv[1:])
@@ -69,6 +69,22 @@ def main() -> NoReturn:
     finally:
         gc.freeze()  # why: Python would look through everything once more before it ends
     sys.exit(0)
+
+
+def heed_signals() -> None:
+    """Let SIGTERM and SIGINT end the program, also where Python passes over what is raised (within a callback of its own)."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    sys.unraisablehook = _once_more
+
+
+def _once_more(passed_over: sys.UnraisableHookArgs) -> None:
+    again = {KeyboardInterrupt: signal.SIGINT, SystemExit: signal.SIGTERM}.get(passed_over.exc_type)
+    if again is None:
+        sys.__unraisablehook__(passed_over)
+        return
+    import threading
+
+    threading.Timer(0.01, os.kill, (os.getpid(), again)).start()
 
 
 def tell(error: MailrulesError) -> None:
