@@ -32,12 +32,15 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     with chromium() as browser:
         for language in LANGUAGES:
-            with tempfile.TemporaryDirectory() as name:
-                with closing(calm(Path(name), language)) as shop, served(shop) as page:
-                    for picture, path, _, scheme, size in (shot for shot in SHOTS if shot[2] == language):
-                        with window(browser, page, color_scheme=scheme, viewport=size) as seen:
-                            seen.go(path.format(id=shop.named("Never Settle")))
-                            seen.page.screenshot(path=FOLDER / f"{picture}.png", animations="disabled", caret="hide")
+            with (
+                tempfile.TemporaryDirectory() as name,
+                closing(calm(Path(name), language)) as shop,
+                served(shop) as page,
+            ):
+                for picture, path, _, scheme, size in (shot for shot in SHOTS if shot[2] == language):
+                    with window(browser, page, color_scheme=scheme, viewport=size) as seen:
+                        seen.go(path.format(id=shop.named("Never Settle")))
+                        seen.page.screenshot(path=FOLDER / f"{picture}.png", animations="disabled", caret="hide")
 
 
 if __name__ == "__main__":
