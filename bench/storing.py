@@ -24,7 +24,8 @@ from bench.table import Figure, seconds, side_by_side
 from mailrules.ledger import Ledger
 from mailrules.mail.message import MessageKey, RawMessage
 from mailrules.pipeline import Ingest, conclude, read
-from mailrules.spine.intake import BODIES_AT_ONCE, HEADERS_AT_ONCE
+from mailrules.spine.intake import BODIES_AT_ONCE
+from mailrules.spine.mailboxes import AT_ONCE
 from mailrules.store import Store
 from mailrules.world import World
 
@@ -107,7 +108,7 @@ def store_all(path: Path, made: Sequence[Ingest], now: datetime) -> float:
             at = now.isoformat()
             for start in range(0, len(made), BODIES_AT_ONCE):
                 some = made[start : start + BODIES_AT_ONCE]
-                if start % HEADERS_AT_ONCE == 0:  # what is known from header fields, and how far was read before
+                if start % AT_ONCE == 0:  # what is known from header fields, and how far was read before
                     with store.transaction():
                         store.set_cursor("shop", "INBOX", 1, start, at)
                         store.passed_over("shop", "INBOX", 1, (), at)

@@ -13,9 +13,9 @@ import pytest
 
 from mailrules import app
 from mailrules.demo.imap_server import _Handler
-from mailrules.errors import EXIT_AUTH, EXIT_CONFIG, EXIT_DONE, EXIT_TEMPORARY, TemporaryError
+from mailrules.errors import EXIT_AUTH, EXIT_CONFIG, EXIT_DONE, EXIT_NEEDS_PERSON, EXIT_TEMPORARY, TemporaryError
 from mailrules.sources import providers
-from mailrules.sources.imap_types import Refused
+from mailrules.sources.imap_types import Refused, members
 from mailrules.sources.line import Line
 from mailrules.spine.pool import alone
 from mailrules.spine.reaching import Patience, changing, conditions, dialled
@@ -439,3 +439,61 @@ def test_one_mail_under_many_labels_and_moved_to_and_fro_is_one_notice(tmp_path)
             assert len(house.store.messages()) == 1
     finally:
         real.stop()
+
+
+@pytest.mark.parametrize("part", [b"HEADER", b"BODY.PEEK[]"], ids=["header fields", "text"])
+def test_a_message_at_which_a_server_always_hangs_up_costs_some_polls_and_no_other_message(house, part):
+    """It is found by asking for fewer and fewer, given up after three tries alone, and asked for last when the mailbox is listed."""
+    size, fatal = 2_400, 1_300
+    notices = {
+        uid: mail(f"Developer {uid}", f"{uid:012}", expires=EXPIRES, days=20)[0] for uid in (1, 1299, fatal, 1301, 2400)
+    }
+    asked = []
+
+    class Fatal(Script):
+        def _answer(self, sock, tag, rest):
+            if not rest.startswith(b"UID FETCH"):
+                super()._answer(sock, tag, rest)
+                return
+            uids = members(rest.split()[2].decode())
+            if part in rest and fatal in uids:
+                asked.append(len(uids))
+                raise ConnectionResetError
+            sock.sendall(b"".join(told(uid, rest) for uid in uids) + tag + b" OK done\r\n")
+
+    def told(uid, line):
+        content = notices.get(uid, b"From: a@shop.example\r\nSubject: Hello\r\n\r\n")
+        head = content[: content.index(b"\r\n\r\n") + 4]
+        name, given = (b"BODY[]<0>", content) if b"BODY.PEEK[]" in line else (b"BODY[HEADER]", head)
+        return b"* %d FETCH (UID %d RFC822.SIZE %d %s {%d}\r\n%s)\r\n" % (
+            uid,
+            uid,
+            len(content),
+            name,
+            len(given),
+            given,
+        )
+
+    state = b"* %d EXISTS\r\n* OK [UIDVALIDITY 7] .\r\n* OK [UIDNEXT %d] .\r\n"
+    server = Fatal({
+        b"EXAMINE": lambda _: state % (size, size + 1),
+        b"UID SEARCH": lambda _: b"* SEARCH " + b" ".join(b"%d" % uid for uid in range(1, size + 1)) + b"\r\n",
+        b"STATUS": lambda _: b'* STATUS "INBOX" (MESSAGES %d UIDNEXT %d UIDVALIDITY 7)\r\n' % (size, size + 1),
+    })  # fmt: skip
+    with only(house, server):
+        polls = [house.poll(NOW + 5 * MINUTE * n) for n in range(14)]
+        assert {row["title"] for row in house.store.tasks()} == {
+            f"Renew Developer {uid}" for uid in notices if uid != fatal
+        }
+        assert polls[-1].exit_code == EXIT_NEEDS_PERSON
+        assert "message 1300 in INBOX of shop could not be fetched" in polls[-1].needs[0]
+        tries = len(asked)
+        assert asked[-3:] == [1, 1, 1]
+        assert tries <= 12
+        house.poll(NOW + timedelta(days=1, hours=2))
+        assert asked[tries:] == [1]
+        notices[2401] = mail("Developer 2401", "000000002401", expires=EXPIRES, days=20)[0]
+        size = 2_401
+        assert house.poll(NOW + timedelta(days=1, hours=3)).exit_code == EXIT_NEEDS_PERSON
+        assert "Renew Developer 2401" in {row["title"] for row in house.store.tasks()}
+        assert len(asked) == tries + 1

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 Clock = Callable[[], datetime]
 T = TypeVar("T")
-HEADERS_AT_ONCE = 1_000
 BODIES_AT_ONCE = 100
 BYTES_AT_ONCE = 16_000_000
 TRIES = 3
@@ -110,22 +109,23 @@ class Intake:
         candidates: Candidates | None = None
         async with reached(self.config, self.store, account, self.clock, line) as session:
             async for visit in boxes.visits(account, session):
-                left, read = report.seen + len(visit.uids), visit.low
-                for some in _chunks(visit.uids, HEADERS_AT_ONCE):
-                    self.progress(account.name, report.seen, left)
-                    headers = await away(_all_of, session.headers, some)
-                    candidates = candidates or candidates_of(self.config, account, self.rules)
-                    wanted = _wanted(candidates, headers)
-                    with self.store.transaction():
-                        # why only now: it costs no commit of its own, and until then each message is known by its row
-                        if read > visit.low:
-                            boxes.read_to(account, visit, read)
-                        self._pass_over(session, headers, wanted)
-                    report.seen += sum(isinstance(header, Header) for header in headers)
-                    report.candidates += len(wanted)
-                    for uids in self._batches(wanted):
-                        await self._bodies(account, session, {uid: wanted[uid] for uid in uids}, report)
-                    read = max(some)
+                left, read = report.seen + len(visit.uids) + len(visit.again), visit.low
+                for some in boxes.turns(account, visit):
+                    with boxes.turn(account, visit, some, session):
+                        self.progress(account.name, report.seen, left)
+                        headers = await away(_all_of, session.headers, some)
+                        candidates = candidates or candidates_of(self.config, account, self.rules)
+                        wanted = _wanted(candidates, headers)
+                        with self.store.transaction():
+                            # why only now: it costs no commit of its own, and until then each message is known by its row
+                            if read > visit.low:
+                                boxes.read_to(account, visit, read)
+                            self._pass_over(session, headers, wanted)
+                        report.seen += sum(isinstance(header, Header) for header in headers)
+                        report.candidates += len(wanted)
+                        for uids in self._batches(wanted):
+                            await self._bodies(account, session, {uid: wanted[uid] for uid in uids}, report)
+                    read = max(read, *some)
                 read = max(read, visit.ended)
                 if read > visit.low:  # why last: what was begun is asked for again
                     with self.store.transaction():
@@ -334,8 +334,3 @@ def _wanted(candidates: Candidates, headers: Iterable[Header | Missing]) -> dict
 
 def _all_of(ask: Callable[[Sequence[int]], Iterator[T]], uids: Sequence[int]) -> list[T]:
     return list(ask(uids))
-
-
-def _chunks(items: Sequence[int], size: int) -> Iterator[Sequence[int]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

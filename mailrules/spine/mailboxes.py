@@ -8,20 +8,22 @@ May not live here: what a message says, reading the clock by itself, commands of
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import chain
 from typing import NamedTuple
 
 from mailrules.config import Account
-from mailrules.errors import ConfigError
+from mailrules.errors import ConfigError, TemporaryError
 from mailrules.sources.imap import ImapSession, MailboxState
-from mailrules.sources.imap_types import UNKNOWN_UIDNEXT, ascending, members, ranges
+from mailrules.sources.imap_types import UNKNOWN_UIDNEXT, Throttled, ascending, members, ranges
 from mailrules.spine.pool import away
 from mailrules.store import Store
 
 RELIST, RELIST_SOON = timedelta(days=1), timedelta(hours=1)
 """So often a mailbox is listed as a whole: a server may have left a message out."""
+AT_ONCE, FEWER = 1_000, 8
+"""So many messages are asked for at once; after a turn at which the connection broke, this part of its size."""
 NEWEST = 500
 """Of so many messages that are to be passed over by a search, the date is looked at, too."""
 
@@ -38,13 +40,15 @@ class Seen(NamedTuple):
 class Visit(NamedTuple):
     """One opened mailbox. `uids` are to be read, ascending; `low` and all below it was read before.
 
-    When they are read, all up to `ended` is, of which a poll that was stopped may have done a part.
+    When they are read, all up to `ended` is, of which a poll that was stopped may have done a part. `again` are those
+    that could not be had before, or were overlooked: they come last, or one at which a server hangs up would end it for all.
     """
 
     mailbox: str
     uidvalidity: int
     low: int
     uids: Sequence[int]
+    again: Sequence[int]
     reached: int
     ended: int
 
@@ -89,7 +93,13 @@ class Mailboxes(NamedTuple):
                 bound = self.bounds[account.name, mailbox] if self.bounds is not None else None
                 reached = bound.uid if bound else low
                 yield Visit(
-                    mailbox=mailbox, uidvalidity=state.uidvalidity, low=low, uids=(), reached=reached, ended=low
+                    mailbox=mailbox,
+                    uidvalidity=state.uidvalidity,
+                    low=low,
+                    uids=(),
+                    again=(),
+                    reached=reached,
+                    ended=low,
                 )
                 continue
             try:
@@ -103,6 +113,33 @@ class Mailboxes(NamedTuple):
         if absent is not None:
             raise absent
 
+    def turns(self, account: Account, visit: Visit) -> Iterator[Sequence[int]]:
+        """Yield what is to be asked for at once, within `turn`: less where the connection broke, then more and more."""
+        left = self.store.meta_get(_turn(account.name, visit.mailbox))
+        size = int(left or AT_ONCE)
+        for uids in (visit.uids, visit.again):
+            start = 0
+            while start < len(uids):
+                yield uids[start : start + size]
+                start, size = start + size, min(2 * size, AT_ONCE)
+        if left:
+            self.store.meta_set(_turn(account.name, visit.mailbox), "", self.clock().isoformat())
+
+    @contextmanager
+    def turn(self, account: Account, visit: Visit, uids: Sequence[int], session: ImapSession) -> Iterator[None]:
+        """Where the connection breaks, let the next poll ask for fewer; a message at which it breaks alone is given up in the end."""
+        try:
+            yield
+        except Throttled:
+            raise
+        except TemporaryError as error:
+            now = self.clock().isoformat()
+            if len(uids) > 1:
+                self.store.meta_set(_turn(account.name, visit.mailbox), str(len(uids) // FEWER or 1), now)
+            else:
+                self.store.broke(session.key(uids[0]), str(error), now)
+            raise
+
     def read_to(self, account: Account, visit: Visit, uid: int) -> None:
         """Write down that every message of a visit up to `uid` has its row; within the caller's transaction."""
         now = self.clock().isoformat()
@@ -114,6 +151,7 @@ class Mailboxes(NamedTuple):
         low = self._low(account, mailbox, state)
         bound = self.bounds[account.name, mailbox] if self.bounds is not None else None
         uids: Sequence[int] = ()
+        again: Sequence[int] = ()
         ended = low
         if (
             bound is None or bound.uidvalidity == state.uidvalidity
@@ -126,13 +164,15 @@ class Mailboxes(NamedTuple):
             found: Sequence[int] = ()
             if bound is None and self._whole_is_due(account, mailbox, state, len(new)):
                 found = await self._overlooked(account, mailbox, state, session)
-            again = self.store.pending_uids(account.name, mailbox, state.uidvalidity)  # why now: some may be gone
+            waiting = self.store.pending_uids(account.name, mailbox, state.uidvalidity)  # why now: some may be gone
             last = state.uidnext - 1 if bound is None else bound.uid
-            uids = ascending(
-                uid for uid in chain(again, new, (uid for uid in found if uid not in before)) if uid <= last
-            )
-        reached = bound.uid if bound else max([low, *uids[-1:]])
-        return Visit(mailbox=mailbox, uidvalidity=state.uidvalidity, low=low, uids=uids, reached=reached, ended=ended)
+            late = {*waiting, *found}.difference(before, new).union(waiting)
+            again = ascending(uid for uid in late if uid <= last)
+            uids = ascending(uid for uid in new if uid <= last and uid not in late)
+        reached = bound.uid if bound else max([low, *uids[-1:], *again[-1:]])
+        return Visit(
+            mailbox=mailbox, uidvalidity=state.uidvalidity, low=low, uids=uids, again=again, reached=reached, ended=ended
+        )  # fmt: skip
 
     async def _before(
         self, account: Account, mailbox: str, state: MailboxState, session: ImapSession
@@ -228,6 +268,10 @@ class Mailboxes(NamedTuple):
 
 def _mark(account: str, mailbox: str) -> str:
     return f"state {account} {mailbox}"
+
+
+def _turn(account: str, mailbox: str) -> str:
+    return f"turn {account} {mailbox}"
 
 
 def _since(account: str, mailbox: str) -> str:

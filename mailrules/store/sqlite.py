@@ -133,6 +133,15 @@ class Store(Care, Senders):
         """Write down that a message is to be asked for again."""
         self._run(_PLACE, (*_place(key), "pending", "", reason, 1, now))
 
+    def broke(self, key: MessageKey, reason: str, now: str) -> None:
+        """Write down that the connection broke when this message alone was asked for; too often, and a person must look."""
+        self.pending(key, reason, now)
+        self._run(
+            "UPDATE places SET status = 'unfetchable' WHERE status = 'pending' AND attempts >= ?"
+            " AND account = ? AND mailbox = ? AND uidvalidity = ? AND uid = ?",
+            (PATIENCE, *_place(key)),
+        )
+
     def pending_uids(self, account: str, mailbox: str, uidvalidity: int) -> list[int]:
         """Return the messages of a mailbox that are to be asked for again."""
         rows = self._rows(
@@ -147,7 +156,7 @@ class Store(Care, Senders):
             return frozenset()
         rows = self._rows(
             "SELECT uid FROM places WHERE account = ? AND mailbox = ? AND uidvalidity = ? AND uid > ?"
-            " AND status IN ('passed over', 'stored', 'quarantined')",
+            " AND status IN ('passed over', 'stored', 'quarantined', 'unfetchable')",
             (account, mailbox, uidvalidity, uid),
         )
         return frozenset(row[0] for row in rows)
