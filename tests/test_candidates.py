@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from functools import cache
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mailrules.mail.headers import decode_field, header_fields, only, read_from
+from mailrules.mail.headers import header_fields, only, read_from, subject_of
 from mailrules.notices.candidates import Candidates
 from mailrules.notices.lines import subject_line
 from mailrules.notices.patterns import FORWARDED
@@ -40,7 +41,7 @@ def plainly(asked: Candidates, block: bytes) -> bool:
     domains = [domain.value.lower() for system in asked.systems for domain in system.domains]
     if any((sender and sender.domain == domain) or f"@{domain}" in written for domain in domains):
         return True
-    subject = decode_field(only(fields, "subject"))
+    subject = subject_of(fields)
     bare = FORWARDED.sub("", subject)
     about = Searched([subject_line(bare, 0)])
     if any(about.find(clause) for wording in asked.wordings for clause in wording.subject):
@@ -59,6 +60,18 @@ def plainly(asked: Candidates, block: bytes) -> bool:
 def test_the_scan_of_the_bytes_misses_no_candidate_and_makes_none(pieces: bytes, leading: bool) -> None:
     block = (b"From: " if leading else b"") + pieces
     assert (candidates().reason(block) is not None) == plainly(candidates(), block)
+
+
+@pytest.mark.parametrize(
+    ("subject", "charset"),
+    [
+        ("需要采取措施 - 您的软件应用程序授权将在 23 天后过期", "gb18030"), ("Aviso: Desactivación de MWS", "iso-8859-1"),
+        ("アクションが必要 - お使いのソフトウェアアプリケーション認証は、あと 23日で有効期限切れになります。", "shift_jis"),
+    ],
+)  # fmt: skip
+def test_a_subject_in_the_character_set_of_the_body_fits_before_the_body_is_fetched(subject: str, charset: str) -> None:
+    block = f"From: a@shop.example\r\nSubject: {subject}\r\nContent-Type: text/plain; CHARSET={charset}\r\n\r\n"
+    assert "the subject fits" in (candidates().reason(block.encode(charset)) or "")
 
 
 def test_the_reason_names_what_made_it_one() -> None:

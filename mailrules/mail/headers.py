@@ -22,6 +22,7 @@ SINGLETONS = ("from", "sender", "subject", "date", "to", "message-id", "content-
 ADDRESS_CAP = 8_192
 FIELD_CAP = 256_000
 _WORD = re.compile(rb"=\?([^?\s*]{1,60})(?:\*[^?\s]{0,40})?\?([bBqQ])\?([^?]*)\?=")
+_CHARSET = re.compile(r"charset=\"?([\w-]{1,40})", re.IGNORECASE)
 _NAME = re.compile(rb"[!-9;-~]{1,100}")
 _NO_CONTROLS = b"\t\r\n" + bytes(range(32, 256))
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
@@ -114,6 +115,11 @@ def decode_field(raw: bytes, charsets: Sequence[str] = ()) -> str:
 def only(fields: Fields, name: str) -> bytes:
     """Return the first value of a field, b"" where there is none."""
     return next((value for key, value in fields if key == name), b"")
+
+
+def subject_of(fields: Fields) -> str:
+    """Return the decoded subject; bare letters in it are in the character set of the body, where that names one."""
+    return decode_field(only(fields, "subject"), _CHARSET.findall(only(fields, "content-type")[:1000].decode("latin-1")))
 
 
 def _split(value: str) -> tuple[str, str, str] | None:

@@ -19,7 +19,7 @@ from mailparser.utils import log as _told
 
 from mailrules.mail.auth import authenticate
 from mailrules.mail.caps import DEPTH_CAP, FIELD_CAP, HEADER_BYTES_CAP, HEADERS_CAP, STRUCTURED_CAP, over_cap
-from mailrules.mail.headers import decode_field, elsewhere, header_fields, only, read_from
+from mailrules.mail.headers import decode_field, elsewhere, header_fields, only, read_from, subject_of
 from mailrules.mail.html import html_to_text
 from mailrules.mail.message import Address, AuthVerdict, Message, RawMessage, TextPart
 from mailrules.mail.text import decode, transfer
@@ -165,13 +165,12 @@ class _Walk:
 def _message(
     path: str, fields: Sequence[tuple[str, bytes]], walk: _Walk, sender: Address | None, forged: str, auth: AuthVerdict
 ) -> Message:
-    charsets = tuple(re.findall(r"charset=\"?([\w-]{1,40})", only(fields, "content-type")[:1000].decode("latin-1")))
     sent_at, date_defects = _sent_at(fields)
     replied = re.match(rb"auto-replied(?![\w-])", only(fields, "auto-submitted").lower()) is not None
     return Message(
         path=path,
         message_id="".join(decode_field(only(fields, "message-id")[:2000]).split()),
-        subject=decode_field(only(fields, "subject"), charsets),
+        subject=subject_of(fields),
         sender=sender,
         sent_at=sent_at,
         received_at=walk.received_at,

@@ -13,7 +13,7 @@ from functools import cached_property
 
 from mailrules.language.ast import System
 from mailrules.language.values import fold
-from mailrules.mail.headers import Fields, decode_field, header_fields, only, read_from
+from mailrules.mail.headers import Fields, header_fields, only, read_from, subject_of
 from mailrules.notices.lines import subject_line
 from mailrules.notices.patterns import BEFORE_SUBJECT, FORWARDED, CompiledWording, squeeze
 from mailrules.notices.search import Searched
@@ -57,7 +57,7 @@ class Candidates:
 
     def _looked_at(self, block: bytes, *, known: bool) -> str:
         fields = header_fields(block)
-        subject = decode_field(only(fields, "subject"))
+        subject = subject_of(fields)
         reason = (known and self._by_sender(fields)) or self._by_subject(subject)
         return reason or (self._forward(fields, subject) if known else "")
 
