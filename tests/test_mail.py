@@ -155,7 +155,11 @@ def test_hidden_text_is_dropped(hidden: str) -> None:
         "width:0;overflow:hidden", "max-height:0px;overflow:hidden", "transform:scale(0)", "content-visibility:hidden",
         "color:rgba(1, 2, 3, 0)", "color:#fff;background:#fff", "color:white", "color:#fefefe", "color:rgb(250, 250, 255)",
         "background-color:black;color:#010101", "background:none;color:#fff", "background-color:transparent !important;color:white",
-        "overflow:hidden;width:0;min-width:0",
+        "overflow:hidden;width:0;min-width:0", "font:normal 0px/1 Arial", "font:bold 0 a", "font-size:14px;font:0/0 a", "color:#fff0", "color:#ffffff00",
+        "color:rgba(255,255,255,.01)", "color:hsla(0, 0%, 0%, 0)", "color:rgb(0 0 0 / 0%)", "color:rgb(100%,100%,100%)", "color:hsl(0,0%,100%)",
+        "margin:0 0 0 -9999px", "letter-spacing:-999px", "filter:opacity(0%)", "clip-path:circle(0)", "transform:translateX(-200vw)", "transform:rotateY(90deg)",
+        "translate:-9999px", "scale:0", "height:1px;width:1px;overflow:hidden", "height:0;overflow-y:hidden", "text-indent:100%;overflow:hidden",
+        "display:none !important;display:block", "display:none! important;display:block", "color:#fff;background:inherit",
     ],
 )  # fmt: skip
 def test_text_that_is_off_the_page_too_small_or_has_the_color_of_the_page_is_dropped(style: str) -> None:
@@ -167,6 +171,9 @@ def test_text_that_is_off_the_page_too_small_or_has_the_color_of_the_page_is_dro
     [
         ".h{display:none}", "/* x */ .other .h, DIV#i.h { COLOR:red; Display : none }", "<!-- @import 'x'; .h{display:none} -->",
         "@media all { .h { visibility:hidden } } .x{}", "@media (width:1px){.h{display:block}} #i{font-size:0}", "div{display:none!important}",
+        "*.h{display:none}", "body .h, html > body > .x{display:none}", "[class~='h']{display:none}", "div[id=i]{opacity:0}", ".h{color:#fff}",
+        ".h{color:white;color:white} div{color:red} a:hover{color:blue} @media (width:1px){.h{color:red}}", "body{background:#232f3e;color:#fff} .h{color:#232F3E}",
+        "p{color:#eee} .h{font-size:9px;font:0/0 a}",
     ],
 )  # fmt: skip
 def test_text_that_a_style_sheet_hides_is_dropped(sheet: str) -> None:
@@ -180,7 +187,8 @@ def test_text_that_a_style_sheet_hides_is_dropped(sheet: str) -> None:
         ("@media (max-width:600px){.h{display:none}}", ""), ("@media print{.h{display:none}} @x{{}} .y{display:none}", ""),
         (".h{display:none}", "display:block"), (".y .h{display:none} .h:hover{display:none} *{display:none}", ""), (".h{display:none", ""),
         ("@media x {", ""), (".h{color:#fff;background:#000}", "color:#fff"), ("", "color:#fff;background:#232f3e"), ("", "color:#fff;background:url(x.png)"),
-        ("", "color:nonsense"), ("", "font-size:11px;opacity:1;margin-left:-5px;position:relative;left:-2px;width:0;height:0;text-indent:x"),
+        ("", "color:nonsense"), (".y .h{background:#000}", "color:#fff"), (".y *{background:#000}", "color:#fff"), (".h:not(.y){background:#000}", "color:#fff"),
+        (".h{background-color:#fff}", "color:#fff;background:#000"), ("body{background:#000;color:#fff}", "color:#fff"), (".h{color:#fff}", "color:#333"), ("", "background:rgba(0,0,0,.1)"), ("", "font-size:11px;opacity:1;margin-left:-5px;position:relative;left:-2px;width:0;height:0;text-indent:x"),
     ],
 )  # fmt: skip
 def test_text_that_may_be_seen_is_kept(sheet: str, style: str) -> None:
@@ -197,6 +205,8 @@ def test_text_that_may_be_seen_is_kept(sheet: str, style: str) -> None:
         "<style>.cell{{font-size:14px}}</style><td style='font-size:0'><span class=cell>{}</span></td>",
         "<STYLE>.cell{{FONT-SIZE:14PX}}</STYLE><TD STYLE='FONT-SIZE:0'><SPAN CLASS=cell>{}</SPAN></TD>",
         "<style>#a{{font-size:14px}} .cell{{font-size:0}}</style><td><span id=a class=cell>{}</span></td>",
+        "<td style='font-size:0'><font size=2>{}</font></td>", "<td style='height:0;overflow:hidden'>{}</td>",
+        "<td bgcolor=#ffffff style='color:#232f3e'><p style='color:inherit'>{}</p></td>", "<td style='background:#000;color:#fff'><p style='background:rgba(255,255,255,.1)'>{}</p></td>",
         "<td style='font:0/0 a'><b style='font:italic bold 12px/30px Georgia, serif'>{}</b></td>", "<td style='font-size:0'><b style='font-size:small'>{}</b></td>",
         "<td style='visibility:hidden'><b style='visibility:visible'>{}</b></td>",
         "<td style='color:transparent'><b style='color:#222'>{}</b></td>",
@@ -230,6 +240,23 @@ def test_text_that_says_of_itself_that_it_is_seen_is_kept(around: str) -> None:
 def test_text_and_links_of_which_that_does_not_hold_are_dropped(around: str) -> None:
     page = around.format("BAD <a href='https://a.test/'>link</a>")
     assert html_to_text(f"<p>a</p><table><tr>{page}</tr></table><p>b</p>")[:2] == ("a\nb", ())
+
+
+@pytest.mark.parametrize("tag", ["canvas", "progress", "meter", "datalist", "rp", "desc"])
+def test_what_a_browser_shows_in_place_of_an_element_that_it_does_not_know_is_dropped(tag: str) -> None:
+    around = ("<svg>", "</svg>") if tag == "desc" else ("<ruby>", "</ruby>") if tag == "rp" else ("", "")
+    assert html_to_text(f"<p>a</p>{around[0]}<{tag}>BAD</{tag}>{around[1]}<p>b</p>")[0] == "a\nb"
+
+
+def test_white_on_white_is_dropped_whatever_a_sheet_says_of_the_color_of_others() -> None:
+    sheet = "<style>a{color:#0066c0} .head{background:#232f3e;color:#fff} #outlook a{color:red}</style>"
+    page = "<p class=head>good</p><p style='color:#fff'>BAD <a href='https://a.test/'>link</a></p><p class=head>b</p>"
+    assert html_to_text(sheet + page)[0] == "good\nlink\nb"
+
+
+def test_colors_said_too_often_to_be_followed_hide_nothing() -> None:
+    sheet = "".join(f"p{{color:#00{n:04}}}" for n in range(200)) + ".h{color:#fff}"
+    assert html_to_text(f"<style>{sheet}</style>" + "<p class=h>a</p>" * 20)[0] == "\n".join("a" * 20)
 
 
 def test_the_ground_of_an_outer_element_counts_and_a_picture_is_no_color() -> None:

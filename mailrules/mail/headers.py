@@ -119,7 +119,9 @@ def only(fields: Fields, name: str) -> bytes:
 
 def subject_of(fields: Fields) -> str:
     """Return the decoded subject; bare letters in it are in the character set of the body, where that names one."""
-    return decode_field(only(fields, "subject"), _CHARSET.findall(only(fields, "content-type")[:1000].decode("latin-1")))
+    return decode_field(
+        only(fields, "subject"), _CHARSET.findall(only(fields, "content-type")[:1000].decode("latin-1"))
+    )
 
 
 def _split(value: str) -> tuple[str, str, str] | None:

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from mailrules.mail.visible import DROPPED, Paint, Sheets, concealed, declared, faded, first_paint, hides, painted
+from mailrules.mail.sheets import Sheets
+from mailrules.mail.visible import DROPPED, Paint, concealed, faded, hides, painted
 
 HTML_CAP = 1_000_000
 DEPTH_CAP = 2_000
@@ -191,8 +192,7 @@ def _events(sheets: Sheets, root: LexborNode) -> Iterator[tuple[str, str, Lexbor
 
     Elements that neither shape lines nor link (`<b>`, `<span>`) are walked through, and not told.
     """
-    paint, unseen = first_paint(sheets.tree), frozenset[str]()
-    stack: list[tuple[LexborNode, bool, Paint, frozenset[str]]] = [(root, False, paint, unseen)]
+    stack: list[tuple[LexborNode, bool, Paint, frozenset[str]]] = [(root, False, sheets.paint, frozenset())]
     while stack:
         node, leaving, paint, unseen = stack.pop()
         tag = node.tag or ""
@@ -206,19 +206,21 @@ def _events(sheets: Sheets, root: LexborNode) -> Iterator[tuple[str, str, Lexbor
                 yield "text", node.text_content or "", node
         elif node.is_element_node:
             attributes = node.attributes
-            rules = declared(attributes.get("style") or "") if attributes else {}
+            own, rules = sheets.holding(node, attributes.get("style") or "" if attributes else "")
             if (
                 tag in DROPPED
-                or (attributes and ("hidden" in attributes or hides(rules, tag)))
+                or (attributes and ("hidden" in attributes or hides(own, tag)))
                 or (sheets.hidden and node.mem_id in sheets.hidden)
             ):
                 continue
-            unseen = concealed(unseen, sheets.effective(node, rules) if sheets.says else rules)
+            if tag == "font" and "size" in attributes:
+                rules = {"font-size": "medium", **rules}  # why: it is a size of its own, whatever stands around
+            unseen = concealed(unseen, rules) if rules else unseen
             if tag in _TOLD and not (unseen and tag == "a"):  # why: nobody follows a link that is not seen
                 yield "open", tag, node
                 stack.append((node, True, paint, unseen))
             if node.first_child is not None:
-                paint = painted(paint, attributes, rules) if attributes else paint
+                paint = painted(paint, attributes, rules) if attributes or rules else paint
                 stack.append((node.first_child, False, paint, unseen))
 
 
