@@ -41,6 +41,9 @@ def test_japanese_7bit_mail_is_decoded_with_its_vendor_rows() -> None:
         ("한국", "cp949", "euc-kr"),
         ("日本", "utf-8", "us-ascii"),
         ("日本", "utf-8", "shift-nonsense"),
+        ("開発者のニックネームと有効期限です", "euc_jp", "us-ascii"),
+        ("開発者のニックネームと有効期限です", "euc_jp", ""),
+        ("開発者のニックネーム", "iso2022_jp", "x-unknown"),
     ],
 )
 def test_labels_that_lie_are_seen_through(text: str, truth: str, label: str) -> None:
@@ -257,6 +260,28 @@ def test_white_on_white_is_dropped_whatever_a_sheet_says_of_the_color_of_others(
 def test_colors_said_too_often_to_be_followed_hide_nothing() -> None:
     sheet = "".join(f"p{{color:#00{n:04}}}" for n in range(200)) + ".h{color:#fff}"
     assert html_to_text(f"<style>{sheet}</style>" + "<p class=h>a</p>" * 20)[0] == "\n".join("a" * 20)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "<td>a<br>b<p>c</p></td>", "<td width=20>&nbsp;</td><td><p>a<p>b<div>c</div></td><td width=20>&nbsp;</td>", "<th><ul><li>a<li>b</ul><b>c</b>",
+        "<td><table><tr><td>a<br>b</td></tr></table>c</td><td></td>",
+    ],
+)  # fmt: skip
+def test_a_row_of_which_one_cell_says_all_in_several_lines_is_no_line(row: str) -> None:
+    assert html_to_text(f"<table><tr>{row}</tr></table>")[0] == "a\nb\nc"
+
+
+def test_a_row_of_several_cells_is_one_line_though_one_is_empty() -> None:
+    rows = (
+        "<td>k</td><td>v<br>w</td>",
+        "<td>k</td><td></td>",
+        "<td><b>k</b></td><td><br>&nbsp;<br></td>",
+        "<td>k</td>",
+    )
+    text = html_to_text(f"<table>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>")[0]
+    assert text.split("\n") == ["k\tv w", "k\t", "k\t", "k"]
 
 
 def test_the_ground_of_an_outer_element_counts_and_a_picture_is_no_color() -> None:

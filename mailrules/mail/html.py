@@ -6,7 +6,8 @@ In: HTML text, capped. Out: text, links, defects. May not live here: charsets, t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
@@ -18,85 +19,20 @@ DEPTH_CAP = 2_000
 FORMATTING_BUDGET = 5_000_000
 
 
-_BLOCKS = frozenset(
-    [
-        "address",
-        "article",
-        "aside",
-        "blockquote",
-        "body",
-        "caption",
-        "center",
-        "dd",
-        "details",
-        "dialog",
-        "dir",
-        "div",
-        "dl",
-        "dt",
-        "fieldset",
-        "figcaption",
-        "figure",
-        "footer",
-        "form",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "header",
-        "hr",
-        "html",
-        "li",
-        "main",
-        "menu",
-        "nav",
-        "ol",
-        "option",
-        "p",
-        "pre",
-        "section",
-        "summary",
-        "table",
-        "tbody",
-        "tfoot",
-        "thead",
-        "tr",
-        "ul",
-        "td",
-        "th",
-    ]
-)
+_BLOCKS = frozenset([
+    "address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details", "dialog", "dir", "div",
+    "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr",
+    "html", "li", "main", "menu", "nav", "ol", "option", "p", "pre", "section", "summary", "table", "tbody", "tfoot",
+    "thead", "tr", "ul", "td", "th",
+])  # fmt: skip
 _TOLD = _BLOCKS | {"a", "br"}
-_FORMATTING = frozenset(
-    ["a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u"]
-)
-_VOID = frozenset(
-    [
-        "area",
-        "base",
-        "br",
-        "col",
-        "embed",
-        "hr",
-        "img",
-        "input",
-        "link",
-        "meta",
-        "param",
-        "source",
-        "track",
-        "wbr",
-        "p",
-        "li",
-        "dt",
-        "dd",
-        "tr",
-        "td",
-        "th",
-    ]
-)
+_FORMATTING = frozenset([
+    "a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u",
+])  # fmt: skip
+_VOID = frozenset([
+    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr", "p",
+    "li", "dt", "dd", "tr", "td", "th",
+])  # fmt: skip
 _RAW = ("script", "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes", "noscript", "plaintext")
 _OPEN = re.compile(r"<(?:!--|(/?)([a-z][a-z0-9]{0,19}))", re.IGNORECASE)
 _TAG_REST = re.compile(r"=[ \t\r\n\f]{0,20}[\"']|>")
@@ -108,6 +44,8 @@ INSIDE_CAP = 50
 """So many tags may seem to stand inside one another, on the average."""
 SMALL = 20_000
 """In so few characters no element can have so many attributes that it takes long."""
+_BLANK = " \t\r\n\xa0\u200b\u200c\ufeff"  # what spacer cells hold
+Event = tuple[str, str, LexborNode]
 _START = re.compile(r"<[a-z]", re.IGNORECASE)
 _GAP = r"[ \t\n\f\r/]*+"
 _VALUE = r"""(?>(?:[ \t\n\f\r]*+=[ \t\n\f\r]*+(?>(?:"[^"]*+"?+|'[^']*+'?+|[^ \t\n\f\r>"'][^ \t\n\f\r>]*+)?))?)"""
@@ -187,7 +125,7 @@ def _tag_end(html: str, at: int) -> int:
             return len(html)
 
 
-def _events(sheets: Sheets, root: LexborNode) -> Iterator[tuple[str, str, LexborNode]]:
+def _events(sheets: Sheets, root: LexborNode) -> Iterator[Event]:
     """Walk the visible tree without recursion: ("open" | "close" | "text", tag or text, node).
 
     Elements that neither shape lines nor link (`<b>`, `<span>`) are walked through, and not told.
@@ -224,6 +162,26 @@ def _events(sheets: Sheets, root: LexborNode) -> Iterator[tuple[str, str, Lexbor
                 stack.append((node.first_child, False, paint, unseen))
 
 
+@dataclass(slots=True)
+class _Row:
+    """What a table row holds outside of the tables in it: in how many of its cells there is text, in how many lines."""
+
+    place: int
+    cells: int = 0
+    lines: int = 0
+    new_cell: bool = True
+    new_line: bool = True
+
+    def end_line(self, *, cell: bool) -> None:
+        self.new_line = True
+        self.new_cell = self.new_cell or cell
+
+    def say(self) -> None:
+        self.cells += self.new_cell
+        self.lines += self.new_line
+        self.new_cell = self.new_line = False
+
+
 class _Lines:
     """The lines under construction; a flat table row is one line whose cells are joined by a tab."""
 
@@ -251,6 +209,29 @@ class _Lines:
             self.lines.append(line)
 
 
+def _layout(events: Sequence[Event]) -> set[int]:
+    """Return the rows (by the place of their event) whose cells are no line.
+
+    Those that contain a table, whose rows are the lines; and those of which one cell says all, and that in several lines.
+    """
+    layout: set[int] = set()
+    rows: list[_Row] = []
+    for index, (kind, tag, _) in enumerate(events):
+        if kind == "text":
+            if rows and tag.strip(_BLANK):
+                rows[-1].say()
+        elif tag == "tr":
+            if kind == "open":
+                rows.append(_Row(index))
+            elif (row := rows.pop()).cells == 1 and row.lines > 1:
+                layout.add(row.place)
+        elif rows and tag != "a":
+            rows[-1].end_line(cell=kind == "open" and tag in ("td", "th"))
+            if kind == "open" and tag == "table":
+                layout.update(row.place for row in rows)
+    return layout
+
+
 def html_to_text(html: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
     """Return what a reader would see of `html`: its text (one line a block or table row), visible links, defects."""
     defects: tuple[str, ...] = ()
@@ -268,18 +249,7 @@ def html_to_text(html: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
     if sheets.over:
         return "", (), ("A style sheet of the HTML is about too many elements to be read.",)
     events = list(_events(sheets, root))
-    layout: set[int] = set()  # rows that contain a table: their nested rows are the lines
-    rows: list[int] = []
-    for index, (kind, tag, _) in enumerate(events):
-        if kind == "open" and tag == "table":
-            for row in reversed(rows):
-                if row in layout:
-                    break
-                layout.add(row)
-        elif tag == "tr" and kind == "open":
-            rows.append(index)
-        elif tag == "tr" and kind == "close":
-            rows.pop()
+    layout = _layout(events)
     out, links, pre = _Lines(), list[str](), 0
     for index, (kind, tag, node) in enumerate(events):
         if kind == "text":

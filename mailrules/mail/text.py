@@ -99,7 +99,7 @@ def _attempts(data: bytes, label: str) -> Iterator[str]:
     found = webencodings.lookup(name)
     codec = found.codec_info.name if found else ""
     web = found.name if found else ""
-    if web == "iso-2022-jp" or (b"\x1b$" in data and (name in _UNDECLARED or web in ("windows-1252", "shift_jis"))):
+    if web == "iso-2022-jp" or (b"\x1b$" in data and (name in _UNDECLARED or web in ("", "windows-1252", "shift_jis"))):
         yield "iso-2022-jp"
     if name in _SEVEN_BIT:
         yield _SEVEN_BIT[name]
@@ -132,14 +132,15 @@ def _try(data: bytes, codec: str) -> str | None:
 def _despite_label(data: bytes) -> str | None:
     """Decode text whose label is proven wrong, where the bytes themselves leave no doubt; None where they do.
 
-    Shift_JIS shows by its kana, GB 18030 by hardly any but pairs of its common rows, Windows-1252 by a few single bytes
+    Shift_JIS and EUC-JP show by their kana, GB 18030 by hardly any but pairs of its common rows, Windows-1252 by a few single bytes
     among ASCII. Text with UTF-8 characters in it is damaged UTF-8, and nothing else.
     """
     if _UTF8_CHARACTER.search(data) and not _HIGH_RUN.search(data):
         return None
-    japanese = _try(data, "cp932")
-    if japanese is not None and len(_KANA.findall(japanese)) > 5 and not _HALF_WIDTH.search(japanese):
-        return japanese
+    for codec in ("cp932", "euc_jp"):
+        japanese = _try(data, codec)
+        if japanese is not None and len(_KANA.findall(japanese)) > 5 and not _HALF_WIDTH.search(japanese):
+            return japanese
     high = len(data) - len(data.translate(None, _HIGH))
     pairs = _PAIR.findall(data)
     if high > 20 and sum(_COMMON_GB.fullmatch(pair) is not None for pair in pairs) > len(pairs) * 0.9:
