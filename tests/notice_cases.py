@@ -27,7 +27,7 @@ Techniques = Mapping[str, str]
 FORWARDS = tuple(f"{program}-{language}" for program in ("gmail", "outlook", "apple") for language in ("en", "de", "ja", "zh", "fr"))  # fmt: skip
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "text": tuple(GENUINE),
-    "form": ("plain", "html paragraphs", "html table", "html nested", "html split", "html nbsp", "both"),
+    "form": ("plain", "html paragraphs", "html table", "html nested", "html one cell", "html split", "html nbsp", "both"),
     "encoding": ("7bit", "quoted-printable", "base64", "8bit"),
     "charset": ("utf-8", "iso-2022-jp", "shift_jis", "gb18030", "windows-1252", "lying"),
     "wrap": ("none", "soft id", "quoted", "hard", "flowed"),
@@ -164,7 +164,7 @@ def page(text: Text, techniques: Techniques, above: str = "") -> str:
         return f"<td>{_split(value, techniques)}</td>"
 
     out = [f"<p>{prose(p)}</p>" for p in text.before]
-    if text.block and form in ("html paragraphs", "both"):
+    if text.block and form in ("html paragraphs", "html one cell", "both"):
         out.append("<p>" + "<br>\n".join(f"{label}{separator}{html.escape(v)}" for label, v in text.block) + "</p>")
     elif text.block:
         mark = separator.strip()
@@ -185,6 +185,9 @@ def page(text: Text, techniques: Techniques, above: str = "") -> str:
         body = (
             f'<table width="100%"><tr><td align="center"><table><tr><td>\n{body}\n</td></tr></table></td></tr></table>'
         )
+    if form == "html one cell":
+        space = '<td width="20">&nbsp;</td>'
+        body = f'<table role="presentation"><tr>{space}<td>\n{body}\n</td>{space}</tr></table>'
     if techniques["wrap"] == "quoted":
         body = f'<blockquote type="cite">{body}</blockquote>'
     return f"{above}<div>{body}</div>"
