@@ -27,7 +27,16 @@ Techniques = Mapping[str, str]
 FORWARDS = tuple(f"{program}-{language}" for program in ("gmail", "outlook", "apple") for language in ("en", "de", "ja", "zh", "fr"))  # fmt: skip
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "text": tuple(GENUINE),
-    "form": ("plain", "html paragraphs", "html table", "html nested", "html one cell", "html split", "html nbsp", "both"),
+    "form": (
+        "plain",
+        "html paragraphs",
+        "html table",
+        "html nested",
+        "html one cell",
+        "html split",
+        "html nbsp",
+        "both",
+    ),
     "encoding": ("7bit", "quoted-printable", "base64", "8bit"),
     "charset": ("utf-8", "iso-2022-jp", "shift_jis", "gb18030", "windows-1252", "lying"),
     "wrap": ("none", "soft id", "quoted", "hard", "flowed"),
