@@ -269,6 +269,9 @@ class Trial:
                 **self.allow,
             )
         )  # fmt: skip
+        if broken:
+            ends = "; ".join(f"{e.code} after {e.seconds:.1f} s {e.err.strip()[-200:]!r}" for e in self.ends)
+            broken[-1] += f"\n      the polls ended with {ends}"
         if not broken and self.bench.template != self.folder / "state":
             shutil.rmtree(self.folder, ignore_errors=True)
         return broken
