@@ -7,6 +7,7 @@ May not live here: caps, what becomes of such mail.
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -53,6 +54,8 @@ SHAPES: tuple[tuple[str, Callable[[int], bytes], int], ...] = (
 def figures(*, quick: bool, only: frozenset[str] = frozenset()) -> Iterator[Figure]:  # noqa: ARG001 - every part has it
     """Read each shape at both sizes."""
     rules = load(shipped_rules(), grammar_text())
+    gc.collect()
+    gc.freeze()  # why: what other figures left in memory would be looked through again and again, and counted here
 
     def reading(content: bytes) -> Callable[[], float]:
         raw = RawMessage(source="bench", content=content, received_at=NOW)
