@@ -17,12 +17,13 @@ from mailrules.errors import EXIT_AUTH, EXIT_CONFIG, EXIT_DONE, EXIT_NEEDS_PERSO
 from mailrules.sources import providers
 from mailrules.sources.imap_types import Refused, members
 from mailrules.sources.line import Line
+from mailrules.spine.mailboxes import Mailboxes, Visit
 from mailrules.spine.pool import alone
 from mailrules.spine.reaching import Patience, changing, conditions, dialled
 from mailrules.store import Store
 from tests.house import EXPIRES, NOW, mail, settled
 from tests.servers import Dovecot, dovecot_available
-from tests.test_provider_servers import Script
+from tests.test_provider_servers import Script, session
 
 RULES = """
 rule "keep" {
@@ -497,3 +498,17 @@ def test_a_message_at_which_a_server_always_hangs_up_costs_some_polls_and_no_oth
         assert house.poll(NOW + timedelta(days=1, hours=3)).exit_code == EXIT_NEEDS_PERSON
         assert "Renew Developer 2401" in {row["title"] for row in house.store.tasks()}
         assert len(asked) == tries + 1
+
+
+def test_a_full_disk_is_no_message_s_doing(house):
+    account = house.config.account("shop")
+    with Script().running() as port, session(port) as it, Store.scratch(None) as store:
+        it.examine("INBOX")
+        boxes = Mailboxes(store=store, clock=lambda: NOW, bounds=None, since=None)
+        visit = Visit(mailbox="INBOX", uidvalidity=7, low=0, uids=[1], again=[], reached=1, ended=1)
+        for _ in range(3):
+            with pytest.raises(TemporaryError, match="is full"), boxes.turn(account, visit, [1], it):
+                raise TemporaryError("the disk is full")
+        assert store.needs_person(NOW.isoformat()) == []
+        assert store.pending_uids("shop", "INBOX", 7) == []
+        assert list(boxes.turns(account, visit)) == [[1]]

@@ -257,9 +257,7 @@ class ImapSession(Connection):
 
 def _header(uid: int, item: dict[bytes, Any]) -> Header | None:
     block = item.get(HEADERS_GIVEN) or next((v for k, v in item.items() if k.startswith(b"BODY[HEADER")), None)
-    if not isinstance(
-        block, bytes
-    ):  # why not where it is empty: the text says then what the message is, or is not given
+    if not isinstance(block, bytes):  # an empty one is one: the text says then what the message is, or is not given
         return None
     size, date = item.get(b"RFC822.SIZE"), item.get(b"INTERNALDATE")
     return Header(uid, size if isinstance(size, int) else None, date if isinstance(date, bytes) else None, block)

@@ -257,7 +257,10 @@ class _Answering:
 
 
 class Guarded:
-    """What every step of a session goes through: no line ends out, only errors of mailrules.errors back."""
+    """What every step of a session goes through: no line ends out, only errors of mailrules.errors back.
+
+    `failed`: a step has ended in an error, so that nothing more can be asked for.
+    """
 
     def __init__(self, settings: ImapSettings) -> None:
         if settings.tls not in ("implicit", "starttls", "none"):
@@ -271,6 +274,7 @@ class Guarded:
         self._place = f"account {settings.account}, {settings.host}:{settings.port}"
         self._deadline = Deadline()
         self._sent: tuple[str, ...] = ()
+        self.failed = False
 
     def _words(self, error: BaseException) -> str:
         return words_of(error, self._sent)
@@ -293,6 +297,7 @@ class Guarded:
         try:
             yield
         except Exception as error:
+            self.failed = True
             if self._deadline.expired:
                 raise TemporaryError(
                     f"{self._place}: {doing}: the session took longer than {self._settings.deadline:g} seconds",

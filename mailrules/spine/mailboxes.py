@@ -130,14 +130,13 @@ class Mailboxes(NamedTuple):
         """Where the connection breaks, let the next poll ask for fewer; a message at which it breaks alone is given up in the end."""
         try:
             yield
-        except Throttled:
-            raise
         except TemporaryError as error:
-            now = self.clock().isoformat()
-            if len(uids) > 1:
-                self.store.meta_set(_turn(account.name, visit.mailbox), str(len(uids) // FEWER or 1), now)
-            else:
-                self.store.broke(session.key(uids[0]), str(error), now)
+            if session.failed and not isinstance(error, Throttled):  # why: a full disk is no message's doing
+                now = self.clock().isoformat()
+                if len(uids) > 1:
+                    self.store.meta_set(_turn(account.name, visit.mailbox), str(len(uids) // FEWER or 1), now)
+                else:
+                    self.store.broke(session.key(uids[0]), str(error), now)
             raise
 
     def read_to(self, account: Account, visit: Visit, uid: int) -> None:
@@ -166,7 +165,7 @@ class Mailboxes(NamedTuple):
                 found = await self._overlooked(account, mailbox, state, session)
             waiting = self.store.pending_uids(account.name, mailbox, state.uidvalidity)  # why now: some may be gone
             last = state.uidnext - 1 if bound is None else bound.uid
-            late = {*waiting, *found}.difference(before, new).union(waiting)
+            late = {*waiting} | {*found}.difference(before, new)
             again = ascending(uid for uid in late if uid <= last)
             uids = ascending(uid for uid in new if uid <= last and uid not in late)
         reached = bound.uid if bound else max([low, *uids[-1:], *again[-1:]])
